@@ -1,0 +1,126 @@
+"""The command line: one file a command, imported when it is called. Nothing here imports torch."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from ganzoo import __version__
+from ganzoo.errors import GanzooError, Interrupted, nearest
+from ganzoo.plugins import Zoo, describe
+
+_OURS = ("list", "show", "run", "resume", "sample")
+
+
+class Commands(click.Group):
+    """ganzoo's own commands and those of plugins; each is imported when it is asked for."""
+
+    @cached_property
+    def zoo(self) -> Zoo:
+        """What is installed; found once a process."""
+        return Zoo()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_OURS, *(name for name in self.zoo.names("commands") if name not in _OURS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _OURS:
+            command = import_module(f"ganzoo.cli.{cmd_name}").command
+        elif cmd_name in self.zoo.names("commands"):
+            try:
+                command = self.zoo.part("commands", cmd_name).load()
+            except GanzooError as error:
+                if ctx.args or ctx.invoked_subcommand is None and not ctx.resilient_parsing:
+                    return _broken(cmd_name, str(error))
+                raise
+            if not isinstance(command, click.Command):
+                return _broken(cmd_name, f"{cmd_name!r} is {command!r}, not a click.Command")
+        else:
+            return None
+        if _DEBUG not in command.params:
+            command.params.append(_DEBUG)
+        return command  # type: ignore[no-any-return]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"Unknown command {args[0]!r}. {nearest(args[0], self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
+
+
+def _broken(name: str, message: str) -> click.Command:
+    """Return a command that only says what is wrong with it."""
+
+    def fail() -> NoReturn:
+        raise GanzooError(message)
+
+    return click.Command(name, callback=fail, short_help="(broken)")
+
+
+def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        os.environ["GANZOO_DEBUG"] = "1"
+
+
+_DEBUG = click.Option(
+    ["--debug"], is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Show tracebacks of errors."
+)
+
+
+@click.command(cls=Commands, params=[_DEBUG], context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="ganzoo")
+def cli() -> None:
+    """A zoo of GANs in which every GAN is a plugin.
+
+    Start with: ganzoo run fc-mnist --epochs 20
+    """
+
+
+def invoke(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 mistyped, 130 interrupted."""
+    os.environ.pop("GANZOO_DEBUG", None) if args is not None else None
+    try:
+        result: Any = cli.main(args=args, prog_name="ganzoo", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        _show_traceback()
+        error.show()
+        return error.exit_code
+    except GanzooError as error:
+        _show_traceback()
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except Interrupted as stop:
+        click.echo(f"\nInterrupted: {stop}", err=True)
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped.", err=True)
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - `ganzoo list | head` closed the pipe, which is fine
+        return 0
+    except Exception as error:
+        _show_traceback()
+        click.echo(
+            f"Error: {describe(error)}\nThis is a bug, of ganzoo or of a plugin; --debug shows where it happened.",
+            err=True,
+        )
+        return 1
+
+
+def _show_traceback() -> None:
+    if os.environ.get("GANZOO_DEBUG"):
+        traceback.print_exc()
+
+
+def main() -> NoReturn:
+    """Entry point of the command ``ganzoo``."""
+    sys.exit(invoke())

@@ -1,0 +1,70 @@
+"""``ganzoo sample``: draw from a trained run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ganzoo.errors import GanzooError, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@click.command("sample")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("-n", "--number", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the noise.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="grid.png for one picture, .pt or .npz for a tensor, any other name for a folder of single pictures. "
+    "[default: DIRECTORY/grid.png]",
+)
+@click.option("--step", type=int, help="The checkpoint of this step, not the newest.")
+@click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to generate.")
+def command(directory: Path, number: int, seed: int, out: Path | None, step: int | None, device: str) -> None:
+    """Draw samples from the run in DIRECTORY."""
+    out = out or directory / "grid.png"
+    _check(out)
+    from ganzoo import api
+
+    run = api.load(directory, step=step, device=device)
+    samples = run.sample(number, seed)
+    try:
+        _write(samples, out)
+    except OSError as error:
+        raise GanzooError(f"Cannot write {out}: {error.strerror or error}.") from error
+    click.echo(f"{number} samples of step {run.step}: {out}")
+
+
+def _check(out: Path) -> None:
+    """Find out before the work whether the output can be meant."""
+    if out.suffix.lower() not in (".png", ".pt", ".npz", ""):
+        raise UsageError(f"Cannot tell what to write to {out}: give a .png, .pt or .npz file, or a folder.")
+    if out.suffix and not out.parent.is_dir():
+        raise UsageError(f"The folder {out.parent} of {out.name} does not exist.")
+    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder. Give another name.")
+
+
+def _write(samples: "Tensor", out: Path) -> None:
+    import numpy as np
+    import torch
+
+    from ganzoo import images
+
+    kind = out.suffix.lower()
+    if kind == ".pt":
+        torch.save(samples, out)
+    elif kind == ".npz":
+        np.savez_compressed(out, samples=samples.numpy())
+    elif samples.dim() != 4 or samples.shape[1] not in (1, 3):
+        raise UsageError(f"These samples have shape {tuple(samples.shape[1:])} and are no pictures: give .npz or .pt.")
+    elif kind == ".png":
+        images.save(images.grid(samples), out)
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        for number, sample in enumerate(samples):
+            images.save(images.grid(sample[None]), out / f"{number:05d}.png")

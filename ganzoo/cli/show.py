@@ -1,0 +1,84 @@
+"""``ganzoo show``: all about one recipe."""
+
+from typing import Any
+
+import click
+
+from ganzoo.cli import tables
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.plugins import Zoo
+from ganzoo.registry import Recipe
+
+
+@click.command("show")
+@click.argument("recipe")
+def command(recipe: str) -> None:
+    """Show a recipe: its paper, equation, every setting with default and meaning, evidence, and how to run it.
+
+    RECIPE is a name from 'ganzoo list', or a recipe file.
+    """
+    from ganzoo.api import find_recipe
+
+    zoo = Zoo()
+    found = find_recipe(zoo, recipe)
+    _head(zoo, found)
+    click.echo()
+    tables.show(["SETTING", "HERE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, found))
+    click.secho("\nEvidence", bold=True)
+    if found.evidence:
+        for key, value in found.evidence.items():
+            click.echo(f"  {key:<9} {value}")
+    else:
+        click.echo("  none yet")
+    click.secho("\nHow to run it", bold=True)
+    click.echo(f"  ganzoo run {recipe}")
+    click.echo(f"  ganzoo run {recipe} --epochs 5 --set model.SETTING=VALUE")
+
+
+def _head(zoo: Zoo, recipe: Recipe) -> None:
+    click.secho(f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, bold=True)
+    for line in (recipe.summary, recipe.equation):
+        if line:
+            click.echo(f"  {line}")
+    if paper := recipe.paper:
+        byline = ", ".join(str(paper[key]) for key in ("authors", "title", "year", "url") if key in paper)
+        click.echo(f"  Paper: {byline}")
+    for kind, hook in (("data", "data"), ("model", "models"), ("loss", "losses")):
+        name = getattr(recipe, kind).name
+        try:
+            click.echo(f"  {kind:<5}  {name}, of the plugin {zoo.part(hook, name).plugin}")
+        except UsageError as error:
+            click.secho(f"  {kind:<5}  {name}: {error}", fg="red")
+
+
+def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
+    from ganzoo import options
+    from ganzoo.training.experiment import load_class
+    from ganzoo.training.players import OPTIMIZERS
+    from ganzoo.training.settings import TrainSettings
+
+    rows: list[list[str]] = []
+
+    def add(where: str, part: Any, values: Any) -> None:
+        for setting in options.settings_of(part):
+            default = "(must be given)" if setting.required else _short(setting.default)
+            here = _short(values[setting.name]) if setting.name in values else ""
+            rows.append([f"{where}.{setting.name}", here, default, setting.type, setting.help])
+
+    for kind in ("data", "model", "loss"):
+        part = getattr(recipe, kind)
+        try:
+            add(kind, load_class(zoo, kind, part.name), part.settings)
+        except GanzooError as error:
+            rows.append([f"{kind}.*", "", "", "", str(error)])
+    name = recipe.optimizer.get("name", "adam")
+    rows.append(["optimizer.name", name, "adam", "|".join(OPTIMIZERS), "Every player's optimiser"])
+    add("optimizer", OPTIMIZERS.get(name, OPTIMIZERS["adam"]), recipe.optimizer)
+    add("train", TrainSettings, recipe.train)
+    return rows
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(str, value))}]"
+    return "none" if value is None else str(value)

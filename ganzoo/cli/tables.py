@@ -1,0 +1,20 @@
+"""Plain tables for the terminal: columns that are as wide as they need to be, the last one wrapped."""
+
+import shutil
+import textwrap
+from collections.abc import Sequence
+
+import click
+
+
+def show(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; ``head`` names the columns."""
+    widths = [max(len(cells[i]) for cells in (head, *rows)) for i in range(len(head))]
+    left = sum(widths[:-1]) + 2 * (len(head) - 1)
+    room = max(24, shutil.get_terminal_size((120, 24)).columns - left)
+    for number, row in enumerate((head, *rows)):
+        lines = textwrap.wrap(row[-1], room) or [""]
+        start = "".join(cell.ljust(width + 2) for cell, width in zip(row[:-1], widths[:-1], strict=True))
+        click.secho((start + lines[0]).rstrip(), bold=number == 0)
+        for line in lines[1:]:
+            click.echo(" " * left + line)

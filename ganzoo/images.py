@@ -1,0 +1,19 @@
+"""Pictures: grids and single files, from float images in [-1, 1]."""
+
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+
+def grid(images: Tensor, columns: int = 8) -> Tensor:
+    """Return one picture (3, H, W) in [0, 1] of images (N, C, H, W) in [-1, 1], side by side on black."""
+    return make_grid(images.detach().float().cpu(), nrow=columns, normalize=True, value_range=(-1.0, 1.0))
+
+
+def save(picture: Tensor, path: Path) -> None:
+    """Write a picture (3, H, W) in [0, 1] as PNG."""
+    pixels = picture.mul(255).add(0.5).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(path, format="PNG")

@@ -1,0 +1,208 @@
+"""Recipes, and the only reader and writer of the files that hold them.
+
+A recipe names one data, one model and one loss, with their settings, and says how to train. A registry.toml holds one
+table a recipe; the recipe.toml of a run directory has the same form and one table.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from ganzoo.errors import UsageError, nearest
+
+PARTS = ("data", "model", "loss")
+_TEXTS = ("title", "task", "summary", "equation")
+_TABLES = {
+    "paper": {"title": str, "authors": str, "year": int, "url": str},
+    "evidence": {"result": str, "command": str, "measured": str},
+}
+_SETTINGS = ("optimizer", "train")
+_KEYS = (*_TEXTS, *PARTS, *_SETTINGS, *_TABLES)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PartChoice:
+    """A part by name, with what the recipe sets of its options."""
+
+    name: str
+    settings: Settings = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One entry of the zoo, not yet checked against the parts it names (that needs torch).
+
+    Attributes:
+        title, task, summary, equation: one line each, for people.
+        data, model, loss: the parts.
+        optimizer: settings of every player's optimiser; a table in it named like a player overrides them for that one.
+        train: settings of the training loop.
+        paper: title, authors, year, url.
+        evidence: what was measured (result), by which command, and when and where (measured).
+    """
+
+    name: str
+    data: PartChoice
+    model: PartChoice
+    loss: PartChoice
+    title: str = ""
+    task: str = ""
+    summary: str = ""
+    equation: str = ""
+    optimizer: Settings = field(default_factory=dict)
+    train: Settings = field(default_factory=dict)
+    paper: Settings = field(default_factory=dict)
+    evidence: Settings = field(default_factory=dict)
+
+    def with_part(self, kind: str, name: str) -> "Recipe":
+        """Return this recipe with another data, model or loss; settings of the replaced part are dropped with it."""
+        if name == getattr(self, kind).name:
+            return self
+        return replace(self, **{kind: PartChoice(name)})
+
+    def with_setting(self, path: str, value: Any) -> "Recipe":
+        """Return this recipe with one setting changed, such as ``model.latent_dim`` or
+        ``optimizer.discriminator.lr``.
+
+        Raises:
+            UsageError: the path does not start with something that has settings, or ends there.
+        """
+        head, *rest = path.split(".")
+        known = (*PARTS, *_SETTINGS)
+        if head not in known:
+            raise UsageError(f"Unknown setting {path!r}: it starts with {head!r}. {nearest(head, known)}")
+        if not rest or "" in rest:
+            raise UsageError(f"The setting {path!r} lacks a name: write {head}.NAME=VALUE.")
+        if head in PARTS:
+            part: PartChoice = getattr(self, head)
+            if rest == ["name"]:
+                return self.with_part(head, _text(value, path))
+            return replace(self, **{head: replace(part, settings=_with(part.settings, rest, value, path))})
+        return replace(self, **{head: _with(getattr(self, head), rest, value, path)})
+
+
+def read(path: Path) -> Iterator[tuple[str, "Recipe | UsageError"]]:
+    """Yield (name, recipe) for each table of a registry file, or (name, error) for one that is wrong: one bad recipe
+    does not take the others down.
+
+    Raises:
+        UsageError: the file cannot be read, or is not TOML.
+    """
+    for name, table in _load(path).items():
+        try:
+            yield name, _recipe(name, table, path)
+        except UsageError as error:
+            yield name, error
+
+
+def read_one(path: Path) -> Recipe:
+    """Return the recipe of a file that holds one, such as a run directory's recipe.toml.
+
+    Raises:
+        UsageError: the file cannot be read, holds no recipe, several, or a wrong one.
+    """
+    found = dict(read(path))
+    if len(found) != 1:
+        names = ", ".join(found) or "none"
+        raise UsageError(f"{path} must hold one recipe, a table such as [my-gan]; it holds: {names}.")
+    (recipe,) = found.values()
+    if isinstance(recipe, UsageError):
+        raise recipe
+    return recipe
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Return the text of a recipe file, which ``read_one`` turns into the same recipe."""
+    table: dict[str, Any] = {key: getattr(recipe, key) for key in _TEXTS if getattr(recipe, key)}
+    for kind in PARTS:
+        part: PartChoice = getattr(recipe, kind)
+        table[kind] = {"name": part.name, **part.settings}
+    for key in (*_SETTINGS, "paper", "evidence"):
+        if getattr(recipe, key):
+            table[key] = dict(getattr(recipe, key))
+    return tomli_w.dumps({recipe.name: table})
+
+
+def parse_value(text: str) -> Any:
+    """Return what a user typed after ``=``: a TOML value (64, 3e-4, true, [1, 2], "text"), or else the bare text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        return text
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"Cannot read {path}: {reason}.") from error
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _recipe(name: str, table: Any, path: str | PathLike[str]) -> Recipe:
+    where = f"[{name}] of {path}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{where}: a recipe's name is letters, digits, '.', '_' and '-', starting with a letter.")
+    if not isinstance(table, dict):
+        raise UsageError(f"{where}: a recipe is a table, [{name}], not {name} = {table!r}.")
+    for key in table:
+        if key not in _KEYS:
+            raise UsageError(f"Unknown key {key!r} in {where}. {nearest(key, _KEYS)}")
+    values: dict[str, Any] = {}
+    for key in _TEXTS:
+        values[key] = _text(table.get(key, ""), f"{key} in {where}")
+    for kind in PARTS:
+        if kind not in table:
+            raise UsageError(f"{where} has no {kind}: write {kind} = \"NAME\" ('ganzoo list --kind' shows the names).")
+        values[kind] = _part(kind, table[kind], where)
+    for key in _SETTINGS:
+        values[key] = _table(table.get(key, {}), f"{key} in {where}")
+    for key, types in _TABLES.items():
+        values[key] = _table(table.get(key, {}), f"{key} in {where}")
+        for inner, value in values[key].items():
+            if inner not in types:
+                raise UsageError(f"Unknown key '{key}.{inner}' in {where}. {nearest(inner, types)}")
+            if type(value) is not types[inner]:
+                raise UsageError(f"{key}.{inner} in {where} must be of type {types[inner].__name__}, not {value!r}.")
+    return Recipe(name=name, **values)
+
+
+def _part(kind: str, value: Any, where: str) -> PartChoice:
+    if isinstance(value, str):
+        return PartChoice(value)
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        return PartChoice(value["name"], {key: inner for key, inner in value.items() if key != "name"})
+    raise UsageError(f'{kind} in {where} must be a name, or a table with name = "..." and settings; not {value!r}.')
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{what} must be text, not {value!r}.")
+    return value
+
+
+def _table(value: Any, what: str) -> Settings:
+    if not isinstance(value, dict):
+        raise UsageError(f"{what} must be a table of settings, not {value!r}.")
+    return value
+
+
+def _with(settings: Settings, path: list[str], value: Any, whole: str) -> Settings:
+    name, *rest = path
+    if rest:
+        inner = settings.get(name, {})
+        if not isinstance(inner, Mapping):
+            raise UsageError(f"{whole!r} goes one name too far: {name!r} is a setting, not a table of settings.")
+        value = _with(inner, rest, value, whole)
+    return {**settings, name: value}

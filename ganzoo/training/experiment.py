@@ -1,0 +1,174 @@
+"""From a recipe to checked, built parts: everything that can be wrong is found here, before a directory is made."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+
+from ganzoo import options
+from ganzoo.data import Data
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.loss import Loss, Turn
+from ganzoo.model import Model
+from ganzoo.plugins import Part, Zoo, describe
+from ganzoo.registry import PartChoice, Recipe
+from ganzoo.training import randomness
+from ganzoo.training.players import OPTIMIZERS, check_optimizers
+from ganzoo.training.settings import TrainSettings
+
+_KINDS: dict[str, tuple[str, type]] = {"data": ("data", Data), "model": ("models", Model), "loss": ("losses", Loss)}
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the loop trains. ``recipe`` is the resolved one: every setting is in it."""
+
+    recipe: Recipe
+    settings: TrainSettings
+    device: torch.device
+    data: Data
+    model: Model
+    loss: Loss
+    turns: tuple[Turn, ...]
+    optimizers: Mapping[str, Mapping[str, Any]]
+
+
+def build(zoo: Zoo, recipe: Recipe) -> Experiment:
+    """Check a recipe against the parts it names, and build them. The model's first weights come from the seed alone.
+
+    Raises:
+        UsageError: an unknown name, a setting that does not fit, or parts that do not fit each other.
+        GanzooError: a part cannot be imported or built.
+    """
+    settings = TrainSettings(**options.check(TrainSettings, recipe.train, "train"))
+    device = choose_device(settings.device)
+    classes = {kind: load_class(zoo, kind, getattr(recipe, kind).name) for kind in _KINDS}
+    chosen = {kind: options.check(classes[kind], getattr(recipe, kind).settings, kind) for kind in _KINDS}
+    optimizers = check_optimizers(recipe.optimizer, classes["model"].players)
+
+    with randomness.preserved():
+        randomness.seed_global(randomness.derive(settings.seed, "weights"))
+        data = _construct(zoo, "data", recipe, lambda: classes["data"](**chosen["data"]))
+        _check_fields(recipe, data, classes["model"], classes["loss"])
+        model = _construct(zoo, "model", recipe, lambda: classes["model"](data.fields, **chosen["model"]))
+        loss = _construct(zoo, "loss", recipe, lambda: classes["loss"](**chosen["loss"]))
+    turns = tuple(loss.turns())
+    _check_game(zoo, recipe, model, loss, turns)
+    _check_shape(recipe, data, model)
+
+    resolved = replace(
+        recipe,
+        train=options.plain(TrainSettings, asdict(settings)),
+        optimizer=_plain_optimizers(optimizers),
+        **{k: PartChoice(getattr(recipe, k).name, options.plain(classes[k], chosen[k])) for k in _KINDS},
+    )
+    return Experiment(resolved, settings, device, data, model.to(device), loss.to(device), turns, optimizers)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` takes the first there is of cuda, mps and cpu.
+
+    Raises:
+        UsageError: this machine, or this build of torch, has no such device.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(device for device, available in there.items() if available)
+    if not there[name]:
+        raise UsageError(f"There is no device {name!r} here (torch {torch.__version__}). Use --device auto or cpu.")
+    return torch.device(name)
+
+
+def load_class(zoo: Zoo, kind: str, name: str) -> Any:
+    """Import a data set, model or loss by name.
+
+    Raises:
+        UsageError: nobody brings it.
+        GanzooError: it cannot be imported, or is not what its plugin says it is.
+    """
+    hook, interface = _KINDS[kind]
+    part = zoo.part(hook, name)
+    found = part.load()
+    if not (isinstance(found, type) and issubclass(found, interface)):
+        raise GanzooError(f"The {kind} {name!r} of the plugin {part.plugin} is {found!r}, not a {interface.__name__}.")
+    return found
+
+
+def _construct(zoo: Zoo, kind: str, recipe: Recipe, make: Callable[[], _T]) -> _T:
+    name = getattr(recipe, kind).name
+    try:
+        return make()
+    except GanzooError:
+        raise
+    except ValueError as error:
+        raise UsageError(f"The {kind} {name!r} does not fit: {error}.") from error
+    except Exception as error:
+        plugin = zoo.part(_KINDS[kind][0], name).plugin
+        raise UsageError(
+            f"The {kind} {name!r} of the plugin {plugin} could not be built with these settings: {describe(error)}."
+        ) from error
+
+
+def _check_fields(recipe: Recipe, data: Data, model: type[Model], loss: type[Loss]) -> None:
+    there = ", ".join(f"{name} ({field})" for name, field in data.fields.items())
+    for kind, part in (("model", model), ("loss", loss)):
+        for name in part.needs:
+            if name not in data.fields:
+                raise UsageError(
+                    f"The {kind} {getattr(recipe, kind).name!r} needs the batch field {name!r}, which the data "
+                    f"{recipe.data.name!r} do not have; they have: {there}."
+                )
+
+
+def _check_game(zoo: Zoo, recipe: Recipe, model: Model, loss: Loss, turns: tuple[Turn, ...]) -> None:
+    what = f"The loss {recipe.loss.name!r}"
+    for attribute in loss.uses:
+        missing = getattr(model, attribute, None) in (None, getattr(Model, attribute, None))
+        if missing:
+            having = [part for part in zoo.parts("models") if _has(part, attribute)]
+            names = ", ".join(f"{part.name} (plugin {part.plugin.name})" for part in having) or "none that is installed"
+            raise UsageError(
+                f"{what} asks the model for {attribute!r}, which {recipe.model.name!r} does not have; these do: {names}."
+            )
+    for turn in turns:
+        if turn.player not in model.players:
+            players = ", ".join(model.players)
+            raise UsageError(f"{what} moves {turn.player!r}, but the model {recipe.model.name!r} has: {players}.")
+
+
+def _check_shape(recipe: Recipe, data: Data, model: Model) -> None:
+    """Generate two samples and hold their shape against the data's."""
+    field = data.fields[model.target]
+    name = recipe.model.name
+    with randomness.preserved(), torch.no_grad():
+        model.eval()
+        try:
+            shape = tuple(model.generate(model.latent(2, torch.Generator())).shape)
+        except Exception as error:
+            raise UsageError(f"The model {name!r} cannot generate with these settings: {describe(error)}.") from error
+        finally:
+            model.train()
+    if shape != (2, *field.shape):
+        raise UsageError(
+            f"The model {name!r} generates samples of shape {shape[1:]}, but {model.target!r} of the data "
+            f"{recipe.data.name!r} has {field.shape}."
+        )
+
+
+def _has(part: Part, attribute: str) -> bool:
+    try:
+        return getattr(part.load(), attribute, None) not in (None, getattr(Model, attribute, None))
+    except GanzooError:
+        return False
+
+
+def _plain_optimizers(checked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the optimiser settings in full: once where all players have the same, else a table a player."""
+    plain = {}
+    for player, settings in checked.items():
+        rest = {key: value for key, value in settings.items() if key != "name"}
+        plain[player] = {"name": settings["name"], **options.plain(OPTIMIZERS[settings["name"]], rest)}
+    same = all(settings == next(iter(plain.values())) for settings in plain.values())
+    return dict(next(iter(plain.values()))) if same and plain else plain

@@ -1,0 +1,44 @@
+"""The ledger: scalars stay on the device, as the tensors they are, until the tick; then one transfer brings them all."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+class NonFinite(Exception):
+    """A scalar is not a number: ``name`` and the ``step`` where it first was."""
+
+    def __init__(self, name: str, step: int, value: float) -> None:
+        super().__init__(f"{name} is {value} at step {step}")
+        self.name, self.step = name, step
+
+
+class Ledger:
+    """Notes the scalars of each step and averages them at the tick."""
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[int, str, Tensor]] = []
+
+    def note(self, step: int, scalars: Mapping[str, Tensor], prefix: str = "") -> None:
+        """Keep a step's scalars; nothing is computed or transferred."""
+        for name, value in scalars.items():
+            self._notes.append((step, prefix + name, value.detach()))
+
+    def settle(self) -> dict[str, float]:
+        """Return the mean of each scalar since the last call, and forget them.
+
+        Raises:
+            NonFinite: one of them is infinite or not a number; the earliest is named.
+        """
+        if not self._notes:
+            return {}
+        notes, self._notes = self._notes, []
+        values: list[float] = torch.stack([value.float() for _, _, value in notes]).tolist()
+        sums: dict[str, list[float]] = {}
+        for (step, name, _), value in zip(notes, values, strict=True):
+            if not math.isfinite(value):
+                raise NonFinite(name, step, value)
+            sums.setdefault(name, []).append(value)
+        return {name: math.fsum(series) / len(series) for name, series in sums.items()}

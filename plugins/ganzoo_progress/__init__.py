@@ -1,0 +1,104 @@
+"""Progress in the console: a live bar on a terminal, one plain line an epoch elsewhere."""
+
+import sys
+
+from ganzoo import hookimpl
+
+_displays = {}  # run directory -> _Bar or _Lines
+
+
+@hookimpl
+def ganzoo_run_started(run):
+    """Say what is about to happen, and begin to show it."""
+    display = (_Bar if sys.stdout.isatty() else _Lines)(run)
+    _displays[run.directory] = display
+
+
+@hookimpl
+def ganzoo_tick(run, tick):
+    """Show the newest scalars."""
+    _displays[run.directory].tick(tick)
+
+
+@hookimpl
+def ganzoo_run_ended(run):
+    """Leave the console as it was."""
+    _displays.pop(run.directory).close()
+
+
+def _headline(run):
+    recipe = run.recipe
+    sizes = ", ".join(f"{player} {count:,}" for player, count in run.parameters.items())
+    start = f", from step {run.start_step}" if run.start_step else ""
+    return (
+        f"{recipe.name}: data {recipe.data.name} ({run.examples:,}), model {recipe.model.name} ({sizes} parameters), "
+        f"loss {recipe.loss.name}, seed {recipe.train['seed']}, on {run.device}\n"
+        f"{_epochs(run.total_steps / run.steps_per_epoch)} epochs of {run.steps_per_epoch} steps{start}, "
+        f"in {run.directory}"
+    )
+
+
+def _epochs(number):
+    return f"{number:.2f}".rstrip("0").rstrip(".")
+
+
+def _scalars(tick):
+    return "  ".join(f"{name.replace('/', ' ')} {value:.4f}" for name, value in tick.scalars.items())
+
+
+class _Lines:
+    """One line an epoch, and one where training ends within an epoch."""
+
+    def __init__(self, run):
+        self.run = run
+        print(_headline(run), flush=True)
+
+    def tick(self, tick):
+        if tick.ends_epoch or tick.step == self.run.total_steps:
+            epochs = _epochs(self.run.total_steps / self.run.steps_per_epoch)
+            print(
+                f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}  "
+                f"{tick.images_per_second:,.0f} images/s",
+                flush=True,
+            )
+
+    def close(self):
+        pass
+
+
+class _Bar:
+    """A bar that fills: epoch, scalars, speed, time left."""
+
+    def __init__(self, run):
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        console = Console()
+        console.print(_headline(run), highlight=False, markup=False)
+        self.run = run
+        self.bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("\n{task.fields[scalars]}", markup=False),
+            console=console,
+            refresh_per_second=4,
+            speed_estimate_period=60,
+        )
+        self.task = self.bar.add_task("", total=run.total_steps, completed=run.start_step, epoch="0", scalars="")
+        self.bar.start()
+
+    def tick(self, tick):
+        total = _epochs(self.run.total_steps / self.run.steps_per_epoch)
+        self.bar.update(
+            self.task,
+            completed=tick.step,
+            epoch=f"{tick.epoch:.1f}/{total}",
+            scalars=f"{_scalars(tick)}  {tick.images_per_second:,.0f} images/s",
+        )
+
+    def close(self):
+        self.bar.stop()
