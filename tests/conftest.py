@@ -1,0 +1,67 @@
+"""What the tests share: the command line in this process, and real little plugins on sys.path."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from ganzoo.cli import invoke
+
+TINY = ["--set", "data.split=test", "--batch-size", "16", "--device", "cpu"]
+"""Options that make fc-mnist start fast: the 10,000 test digits."""
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the current one."""
+    folder = tmp_path / "workplace"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def ganzoo(workplace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """The command line: ``ganzoo("run", "fc-mnist")`` returns exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = invoke([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Install a distribution as pip leaves it: modules and a dist-info folder with entry points, on sys.path."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    modules: list[str] = []
+
+    def write(distribution: str, source: str, module: str | None = None, plugin: str | None = None) -> Path:
+        module = module or distribution.replace("-", "_")
+        modules.append(module)
+        path = site / f"{module}.py"
+        path.write_text(dedent(source))
+        info = site / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text(f"[ganzoo]\n{plugin or distribution} = {module}\n")
+        return path
+
+    yield write
+    for module in modules:
+        sys.modules.pop(module, None)
