@@ -35,11 +35,9 @@ class Commands(click.Group):
             try:
                 command = self.zoo.part("commands", cmd_name).load()
             except GanzooError as error:
-                if ctx.args or ctx.invoked_subcommand is None and not ctx.resilient_parsing:
-                    return _broken(cmd_name, str(error))
-                raise
+                return _broken(cmd_name, str(error))
             if not isinstance(command, click.Command):
-                return _broken(cmd_name, f"{cmd_name!r} is {command!r}, not a click.Command")
+                return _broken(cmd_name, f"The command {cmd_name!r} is {command!r}, not a click.Command.")
         else:
             return None
         if _DEBUG not in command.params:
@@ -84,7 +82,6 @@ def cli() -> None:
 
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 mistyped, 130 interrupted."""
-    os.environ.pop("GANZOO_DEBUG", None) if args is not None else None
     try:
         result: Any = cli.main(args=args, prog_name="ganzoo", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -98,15 +95,13 @@ def invoke(args: Sequence[str] | None = None) -> int:
         _show_traceback()
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
-    except Interrupted as stop:
-        click.echo(f"\nInterrupted: {stop}", err=True)
-        return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped.", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        cause = stop.__cause__ or stop  # click turns every KeyboardInterrupt into an Abort
+        if isinstance(cause, Interrupted):
+            click.echo(f"Interrupted by {cause}", err=True)
+            return cause.exit_code
+        click.echo("Stopped.", err=True)
         return 130
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - `ganzoo list | head` closed the pipe, which is fine
-        return 0
     except Exception as error:
         _show_traceback()
         click.echo(

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 @click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to generate.")
 def command(directory: Path, number: int, seed: int, out: Path | None, step: int | None, device: str) -> None:
     """Draw samples from the run in DIRECTORY."""
-    out = out or directory / "grid.png"
-    _check(out)
+    if out:
+        _check(out)
     from ganzoo import api
 
     run = api.load(directory, step=step, device=device)
+    out = out or directory / "grid.png"
     samples = run.sample(number, seed)
     try:
         _write(samples, out)

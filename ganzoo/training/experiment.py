@@ -55,7 +55,7 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
         model = _construct(zoo, "model", recipe, lambda: classes["model"](data.fields, **chosen["model"]))
         loss = _construct(zoo, "loss", recipe, lambda: classes["loss"](**chosen["loss"]))
     turns = tuple(loss.turns())
-    _check_game(zoo, recipe, model, loss, turns)
+    _check_game(zoo, recipe, data, model, loss, turns)
     _check_shape(recipe, data, model)
 
     resolved = replace(
@@ -122,12 +122,13 @@ def _check_fields(recipe: Recipe, data: Data, model: type[Model], loss: type[Los
                 )
 
 
-def _check_game(zoo: Zoo, recipe: Recipe, model: Model, loss: Loss, turns: tuple[Turn, ...]) -> None:
+def _check_game(
+    zoo: Zoo, recipe: Recipe, data: Data, model: Model, loss: Loss, turns: tuple[Turn, ...]
+) -> None:
     what = f"The loss {recipe.loss.name!r}"
     for attribute in loss.uses:
-        missing = getattr(model, attribute, None) in (None, getattr(Model, attribute, None))
-        if missing:
-            having = [part for part in zoo.parts("models") if _has(part, attribute)]
+        if not _has(model, attribute):
+            having = [part for part in zoo.parts("models") if _would_have(part, data, attribute)]
             names = ", ".join(f"{part.name} (plugin {part.plugin.name})" for part in having) or "none that is installed"
             raise UsageError(
                 f"{what} asks the model for {attribute!r}, which {recipe.model.name!r} does not have; these do: {names}."
@@ -157,10 +158,18 @@ def _check_shape(recipe: Recipe, data: Data, model: Model) -> None:
         )
 
 
-def _has(part: Part, attribute: str) -> bool:
+def _has(model: Model, attribute: str) -> bool:
+    """Return whether a model has an attribute, or a method it did not just inherit from the interface."""
+    inherited = getattr(type(model), attribute, None) is getattr(Model, attribute, model)
+    return hasattr(model, attribute) and not inherited
+
+
+def _would_have(part: Part, data: Data, attribute: str) -> bool:
+    """Return whether another installed model, as it is by default, fits these data and has the attribute."""
     try:
-        return getattr(part.load(), attribute, None) not in (None, getattr(Model, attribute, None))
-    except GanzooError:
+        with randomness.preserved():
+            return _has(part.load()(data.fields), attribute)
+    except Exception:  # whatever is wrong with it, it is no answer
         return False
 
 

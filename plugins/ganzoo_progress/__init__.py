@@ -43,7 +43,10 @@ def _epochs(number):
 
 
 def _scalars(tick):
-    return "  ".join(f"{name.replace('/', ' ')} {value:.4f}" for name, value in tick.scalars.items())
+    """Return the scalars in one line: what is minimised, then what is watched, then the speed."""
+    names = sorted(tick.scalars, key=lambda name: not name.startswith("loss/"))
+    values = [f"{name.replace('/', ' ')} {tick.scalars[name]:.4f}" for name in names]
+    return "  ".join([*values, f"{tick.images_per_second:,.0f} images/s"])
 
 
 class _Lines:
@@ -56,49 +59,42 @@ class _Lines:
     def tick(self, tick):
         if tick.ends_epoch or tick.step == self.run.total_steps:
             epochs = _epochs(self.run.total_steps / self.run.steps_per_epoch)
-            print(
-                f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}  "
-                f"{tick.images_per_second:,.0f} images/s",
-                flush=True,
-            )
+            print(f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}", flush=True)
 
     def close(self):
         pass
 
 
 class _Bar:
-    """A bar that fills: epoch, scalars, speed, time left."""
+    """A bar that fills, with the time left, and the newest scalars under it."""
 
     def __init__(self, run):
-        from rich.console import Console
+        from rich.console import Console, Group
+        from rich.live import Live
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.text import Text
 
         console = Console()
         console.print(_headline(run), highlight=False, markup=False)
-        self.run = run
+        self.total = _epochs(run.total_steps / run.steps_per_epoch)
         self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=None),
+            TextColumn("epoch {task.description}"),
+            BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("\n{task.fields[scalars]}", markup=False),
-            console=console,
-            refresh_per_second=4,
             speed_estimate_period=60,
         )
-        self.task = self.bar.add_task("", total=run.total_steps, completed=run.start_step, epoch="0", scalars="")
-        self.bar.start()
+        self.task = self.bar.add_task(f"0/{self.total}", total=run.total_steps, completed=run.start_step)
+        self.line = Text()
+        self.live = Live(Group(self.bar, self.line), console=console, refresh_per_second=4)
+        self.live.start()
 
     def tick(self, tick):
-        total = _epochs(self.run.total_steps / self.run.steps_per_epoch)
-        self.bar.update(
-            self.task,
-            completed=tick.step,
-            epoch=f"{tick.epoch:.1f}/{total}",
-            scalars=f"{_scalars(tick)}  {tick.images_per_second:,.0f} images/s",
-        )
+        epoch = _epochs(tick.epoch) if tick.ends_epoch else f"{tick.epoch:.1f}"
+        self.bar.update(self.task, completed=tick.step, description=f"{epoch}/{self.total}")
+        self.line.plain = _scalars(tick)
 
     def close(self):
-        self.bar.stop()
+        self.live.stop()
