@@ -136,17 +136,19 @@ def parse_value(text: str) -> Any:
     """Return what a user typed after ``=``: a TOML value (64, 3e-4, true, [1, 2], "text"), or else the bare text."""
     try:
         return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+    except (ValueError, RecursionError):
         return text
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"Cannot read {path}: {reason}.") from error
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is an impossible date
         raise UsageError(f"{path} is not valid TOML: {error}.") from error
 
 

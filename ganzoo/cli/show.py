@@ -71,7 +71,7 @@ def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
             add(kind, load_class(zoo, kind, part.name), part.settings)
         except GanzooError as error:
             rows.append([f"{kind}.*", "", "", "", str(error)])
-    name = recipe.optimizer.get("name", "adam")
+    name = str(recipe.optimizer.get("name", "adam"))
     rows.append(["optimizer.name", name, "adam", "|".join(OPTIMIZERS), "Every player's optimiser"])
     add("optimizer", OPTIMIZERS.get(name, OPTIMIZERS["adam"]), recipe.optimizer)
     add("train", TrainSettings, recipe.train)

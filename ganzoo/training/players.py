@@ -110,7 +110,7 @@ def _check(shared: Mapping[str, Any], own: Any, player: str) -> dict[str, Any]:
     if not isinstance(own, Mapping):
         raise UsageError(f"optimizer.{player} = {own!r} must be a table of settings, such as optimizer.{player}.lr.")
     name = own.get("name", shared.get("name", "adam"))
-    if name not in OPTIMIZERS:
+    if not isinstance(name, str) or name not in OPTIMIZERS:
         raise unknown("optimizer", str(name), OPTIMIZERS, "optimizer.name")
     inherited = shared if name == shared.get("name", "adam") else {}  # another optimiser has settings of its own
     values = {key: value for key, value in {**inherited, **own}.items() if key != "name"}
