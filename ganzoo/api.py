@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from ganzoo import registry
+from ganzoo.data import Field
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.model import Model
 from ganzoo.plugins import Zoo, warn
 from ganzoo.registry import Recipe
 from ganzoo.training import checkpoint, randomness
 from ganzoo.training.checkpoint import Checkpoint
-from ganzoo.training.experiment import Experiment, build, choose_device
+from ganzoo.training.experiment import build, build_model, choose_device
 from ganzoo.training.loop import Training
 from ganzoo.training.observers import Observers
 from ganzoo.training.run import RunDirectory
@@ -33,10 +35,10 @@ class Run:
         model: the networks, in eval mode; averaged weights where the run kept an average.
     """
 
-    def __init__(self, directory: Path, experiment: Experiment, step: int) -> None:
-        self.directory, self.recipe, self.step = directory, experiment.recipe, step
-        self.model = experiment.model.eval()
-        self._device = experiment.device
+    def __init__(self, directory: Path, recipe: Recipe, step: int, model: Model, device: torch.device) -> None:
+        self.directory, self.recipe, self.step = directory, recipe, step
+        self.model = model.to(device).eval()
+        self._device = device
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """Return ``n`` samples: float32 (n, *shape) on the host; images are (n, C, H, W) in [-1, 1].
@@ -107,7 +109,7 @@ def train(
     directory = RunDirectory.create(Path(out) if out is not None else None, training.experiment.recipe)
     with directory.locked():
         training.run(directory, Observers(zoo))
-    return load(directory.path, device=str(training.experiment.device), zoo=zoo)
+    return _trained(directory, training)
 
 
 def resume(
@@ -152,7 +154,7 @@ def resume(
             run.rewind(training.step)
             run.write_recipe(training.experiment.recipe)
             training.run(run, Observers(zoo))
-    return load(run.path, device=str(training.experiment.device), zoo=zoo)
+    return _trained(run, training)
 
 
 def load(
@@ -183,13 +185,12 @@ def load(
             raise UsageError(f"{run.path} has no checkpoint of step {step}; it has: {steps}.")
         saved = checkpoint.load(there[step])
     recipe = run.recipe
-    recipe = replace(recipe, train={**recipe.train, "device": target.type})
-    experiment = build(zoo or Zoo(), recipe)
+    model = build_model(zoo or Zoo(), recipe, {name: Field.of(plain) for name, plain in saved.rest["fields"].items()})
     try:
-        experiment.model.load_state_dict({**saved.weights, **saved.average})
+        model.load_state_dict({**saved.weights, **saved.average})
     except RuntimeError as error:
         raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
-    return Run(run.path, experiment, saved.step)
+    return Run(run.path, recipe, saved.step, model, target)
 
 
 def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
@@ -204,6 +205,14 @@ def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
     if isinstance(recipe, PathLike) or text.endswith(".toml") or "/" in text or "\\" in text:
         return registry.read_one(Path(recipe))
     return zoo.recipe(text)
+
+
+def _trained(directory: RunDirectory, training: Training) -> Run:
+    """Return what was just trained, without reading it again."""
+    model, average = training.model, training.average
+    if average:
+        model.load_state_dict(average.tensors, strict=False)
+    return Run(directory.path, training.experiment.recipe, training.step, model, training.experiment.device)
 
 
 def _with_length(recipe: Recipe, epochs: int | None, steps: int | None) -> Recipe:

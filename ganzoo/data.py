@@ -6,6 +6,7 @@ The engine deals batches from a data set; the data set itself knows nothing of b
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,6 +33,15 @@ class Field:
     def is_image(self) -> bool:
         """Whether it can be drawn: (1, H, W) or (3, H, W) of floats."""
         return len(self.shape) == 3 and self.shape[0] in (1, 3) and self.dtype.is_floating_point
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON holds it; ``Field.of`` turns it back."""
+        return {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> "Field":
+        """Return the field that ``plain`` described."""
+        return cls(tuple(plain["shape"]), getattr(torch, plain["dtype"]), plain["classes"])
 
     def __str__(self) -> str:
         classes = f" of {self.classes} classes" if self.classes else ""

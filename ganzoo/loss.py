@@ -105,8 +105,7 @@ class AdversarialLoss(Loss):
         return {**latent, "fake": fake}
 
     def _discriminator_turn(self, model: Model, real: Batch, now: Batch) -> Terms:
-        score_real = model.judge(real[model.target], real)["score"]  # (n, 1)
-        score_fake = model.judge(now["fake"].detach(), now)["score"]
+        score_real, score_fake = _judge_both(model, real, now)  # (n, 1) each
         loss = self.discriminator(score_real, score_fake)
         return Terms({"discriminator": loss}, self.watch(score_real.detach(), score_fake.detach()))
 
@@ -114,3 +113,13 @@ class AdversarialLoss(Loss):
         score_real = model.judge(real[model.target], real)["score"] if self.relativistic else None
         score_fake = model.judge(now["fake"], now)["score"]
         return Terms({"generator": self.generator(score_fake, score_real)})
+
+
+def _judge_both(model: Model, real: Batch, now: Batch) -> tuple[Tensor, Tensor]:
+    """Return the scores of the real samples and of the detached fakes."""
+    sample, fake = real[model.target], now["fake"].detach()
+    if model.across:
+        return model.judge(sample, real)["score"], model.judge(fake, now)["score"]
+    given = {name: torch.cat([real[name], now[name]]) for name in real.keys() & now.keys()}
+    scores = model.judge(torch.cat([sample, fake]), given)["score"]
+    return scores[: len(sample)], scores[len(sample) :]

@@ -17,6 +17,8 @@ class Model(nn.Module, ABC):
     Attributes:
         players: player -> the attributes (networks or parameters) its optimiser moves. Players may share some.
         needs: batch fields that must be there besides the one it imitates, such as ``("label",)``.
+        across: whether ``judge`` looks across the samples of a batch, as batch normalisation does. Where it does not,
+            set it to False: real samples and fakes are then judged in one pass, which is faster.
         averaged: the networks of which a moving average (``train.ema``) is kept, and sampled from.
         target: the field it imitates: the first of the data's.
 
@@ -28,6 +30,7 @@ class Model(nn.Module, ABC):
         "generator": ("generator",),
     }
     needs: ClassVar[tuple[str, ...]] = ()
+    across: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     target: str
 

@@ -87,6 +87,8 @@ class Recipe:
             if rest == ["name"]:
                 return self.with_part(head, _text(value, path))
             return replace(self, **{head: replace(part, settings=_with(part.settings, rest, value, path))})
+        if head == "optimizer" and len(rest) == 1 and not isinstance(value, Mapping):
+            return replace(self, optimizer=_for_all_players(self.optimizer, rest[0], value))
         return replace(self, **{head: _with(getattr(self, head), rest, value, path)})
 
 
@@ -198,6 +200,16 @@ def _table(value: Any, what: str) -> Settings:
     if not isinstance(value, dict):
         raise UsageError(f"{what} must be a table of settings, not {value!r}.")
     return value
+
+
+def _for_all_players(optimizer: Settings, name: str, value: Any) -> Settings:
+    """Set one thing of every player's optimiser: what a single player's table says of it goes; another optimiser
+    drops the settings of the old one."""
+    if name == "name" and value != optimizer.get("name", "adam"):
+        return {"name": value}
+    tables = {key: inner for key, inner in optimizer.items() if isinstance(inner, Mapping)}
+    own = {player: {k: v for k, v in table.items() if k != name} for player, table in tables.items()}
+    return {**optimizer, **own, name: value}
 
 
 def _with(settings: Settings, path: list[str], value: Any, whole: str) -> Settings:

@@ -155,7 +155,7 @@ def test_a_relativistic_generator_sees_the_real_scores(parts):
     training.play(1, next(training.dealer.batches(0)), ledger)
     assert {"loss/generator", "loss/discriminator", "D(x)", "D(G(z))"} == set(ledger.settle())
     still = [name for name, value in training.model.state_dict().items() if torch.equal(value, before[name])]
-    assert still == ["discriminator.3.bias"]  # it cancels in a difference of scores
+    assert set(still) <= {"discriminator.3.bias"}  # it cancels in a difference of scores, up to rounding
 
 
 def test_the_discriminators_move_sends_no_gradient_into_the_generator(parts):

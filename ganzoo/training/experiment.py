@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import torch
 
 from ganzoo import options
-from ganzoo.data import Data
+from ganzoo.data import Data, Field
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.loss import Loss, Turn
 from ganzoo.model import Model
@@ -65,6 +65,18 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
         **{k: PartChoice(getattr(recipe, k).name, options.plain(classes[k], chosen[k])) for k in _KINDS},
     )
     return Experiment(resolved, settings, device, data, model.to(device), loss.to(device), turns, optimizers)
+
+
+def build_model(zoo: Zoo, recipe: Recipe, fields: Mapping[str, Field]) -> Model:
+    """Build a recipe's model alone, for data of these fields: to load weights into, without the data.
+
+    Raises:
+        UsageError, GanzooError: as ``build``.
+    """
+    model = load_class(zoo, "model", recipe.model.name)
+    chosen = options.check(model, recipe.model.settings, "model")
+    with randomness.preserved():
+        return _construct(zoo, "model", recipe, lambda: model(fields, **chosen))
 
 
 def choose_device(name: str) -> torch.device:

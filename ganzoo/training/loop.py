@@ -57,7 +57,8 @@ class Training:
         for turn in turns:
             player = self.players[turn.player]
             terms = turn.objective(self.model, real, now)
-            player.optimizer.zero_grad()
+            for parameter in player.parameters:
+                parameter.grad = None
             # Only the mover's parameters get gradients; the graph stays for the turns that share what began the step.
             _sum(terms.loss).backward(inputs=player.parameters, retain_graph=turn is not turns[-1])
             player.optimizer.step()
@@ -191,7 +192,13 @@ class Training:
                 weights=checkpoint.on_host(self.model.state_dict()),
                 average=checkpoint.on_host(self.average.tensors) if self.average else {},
                 training=training,
-                rest={"seconds": self.seconds, "best": self.best, "random": rest, "structure": structure},
+                rest={
+                    "fields": {name: field.plain() for name, field in self.experiment.data.fields.items()},
+                    "seconds": self.seconds,
+                    "best": self.best,
+                    "random": rest,
+                    "structure": structure,
+                },
             ),
             self.settings.keep,
         )

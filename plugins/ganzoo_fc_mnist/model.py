@@ -5,7 +5,8 @@ Paper: Goodfellow et al., "Generative Adversarial Nets", 2014, https://arxiv.org
 Reproduces: aladdinpersson, Machine-Learning-Collection, "1. SimpleGAN/fc_gan.py",
     https://github.com/aladdinpersson/Machine-Learning-Collection
 Departures from it: the discriminator ends in a logit, and the sigmoid moves into the loss (the same function, but
-    stable); the sizes are options, with its numbers as defaults; any shape of data fits, not only 28x28.
+    stable); z has 126 numbers (and the recipe 500 epochs), not 64 (and 50); the sizes are options; any shape of data
+    fits, not only 28x28.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from ganzoo import Batch, Field, Model, Option
 
 class FullyConnected(Model):
     """Two perceptrons of one hidden layer each; a sample is flattened to a vector on its way in and out."""
+
+    across = False
 
     def __init__(
         self,

@@ -39,7 +39,8 @@ def _headline(run):
 
 
 def _epochs(number):
-    return f"{number:.2f}".rstrip("0").rstrip(".")
+    """Return a number of epochs: whole ones without a point, parts of the first with what it takes to see them."""
+    return f"{number:.0f}" if number == int(number) else f"{number:.2g}" if number < 1 else f"{number:.2f}"
 
 
 def _scalars(tick):
