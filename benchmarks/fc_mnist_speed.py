@@ -2,7 +2,7 @@
 
     python benchmarks/fc_mnist_speed.py --epochs 20 --rounds 3
 
-Each round runs the two in turn, each in a process of its own, so that the machine's moods fall on both. Steps per second
+Each round runs the two in turn, each in a process of its own, so that the machine's moods fall on both. Steps a second
 are each program's own (ganzoo's includes its ticks, pictures, TensorBoard and checkpoints); peak memory is the
 operating system's for the whole process. Linux and macOS only.
 """

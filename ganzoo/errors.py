@@ -20,7 +20,7 @@ class UsageError(GanzooError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run was asked to stop by a signal; it finished its step and saved. ``exit_code`` is the shell's 128 + signal."""
+    """A signal asked a run to stop; it finished its step and saved. ``exit_code`` is the shell's 128 + signal."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -10,7 +10,8 @@ from torchvision.utils import make_grid
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:
     """Return one picture (3, H, W) in [0, 1] of images (N, C, H, W) in [-1, 1], side by side on black."""
-    return make_grid(images.detach().float().cpu(), nrow=columns, normalize=True, value_range=(-1.0, 1.0))
+    picture: Tensor = make_grid(images.detach().float().cpu(), nrow=columns, normalize=True, value_range=(-1.0, 1.0))
+    return picture
 
 
 def save(picture: Tensor, path: Path) -> None:

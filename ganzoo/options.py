@@ -19,14 +19,14 @@ from pydantic.fields import FieldInfo
 from ganzoo.errors import UsageError, unknown
 
 
-def Option(help: str, **limits: Any) -> Any:  # noqa: N802 - reads as a type annotation, like pydantic's Field
+def Option(meaning: str, **limits: Any) -> Any:  # noqa: N802 - reads as a type annotation, like pydantic's Field
     """Describe one option: ``latent_dim: Annotated[int, Option("Numbers in z", ge=1)] = 100``.
 
     Args:
-        help: what it means, for ``ganzoo show``.
+        meaning: what it means, for ``ganzoo show``.
         limits: ``ge``, ``gt``, ``le``, ``lt``, ``min_length``, ``max_length``, ``pattern``, as in pydantic.
     """
-    return pydantic.Field(description=help, **limits)
+    return pydantic.Field(description=meaning, **limits)
 
 
 @dataclass(frozen=True)

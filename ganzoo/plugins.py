@@ -205,13 +205,13 @@ class Zoo:
                 files.append((plugin, Path(answer)))
             else:
                 self.broken.append(Broken(plugin, f"ganzoo_registry must return a path, not {answer!r:.80}"))
-        for plugin, path in files:
+        for source, path in files:
             try:
                 for name, recipe in registry.read(path):
-                    owner = plugin or self._owner(recipe)
+                    owner = source or self._owner(recipe)
                     self._entries.setdefault(name, []).append(Entry(name, recipe, str(path), owner))
             except UsageError as error:
-                self.broken.append(Broken(plugin or Plugin("ganzoo", "torch-ganzoo", ""), str(error)))
+                self.broken.append(Broken(source or Plugin("ganzoo", "torch-ganzoo", ""), str(error)))
 
     def _owner(self, recipe: Recipe | UsageError) -> Plugin | None:
         """Return the plugin a recipe of the house's catalogue belongs to: the one that brings its model."""

@@ -18,7 +18,7 @@ from ganzoo.errors import UsageError, nearest
 
 PARTS = ("data", "model", "loss")
 _TEXTS = ("title", "task", "summary", "equation")
-_TABLES = {
+_TABLES: dict[str, dict[str, type]] = {
     "paper": {"title": str, "authors": str, "year": int, "url": str},
     "evidence": {"result": str, "command": str, "measured": str},
 }
@@ -67,7 +67,7 @@ class Recipe:
         """Return this recipe with another data, model or loss; settings of the replaced part are dropped with it."""
         if name == getattr(self, kind).name:
             return self
-        return replace(self, **{kind: PartChoice(name)})
+        return self._changed(kind, PartChoice(name))
 
     def with_setting(self, path: str, value: Any) -> "Recipe":
         """Return this recipe with one setting changed, such as ``model.latent_dim`` or
@@ -86,10 +86,14 @@ class Recipe:
             part: PartChoice = getattr(self, head)
             if rest == ["name"]:
                 return self.with_part(head, _text(value, path))
-            return replace(self, **{head: replace(part, settings=_with(part.settings, rest, value, path))})
+            return self._changed(head, replace(part, settings=_with(part.settings, rest, value, path)))
         if head == "optimizer" and len(rest) == 1 and not isinstance(value, Mapping):
             return replace(self, optimizer=_for_all_players(self.optimizer, rest[0], value))
-        return replace(self, **{head: _with(getattr(self, head), rest, value, path)})
+        return self._changed(head, _with(getattr(self, head), rest, value, path))
+
+    def _changed(self, name: str, value: Any) -> "Recipe":
+        changes: dict[str, Any] = {name: value}
+        return replace(self, **changes)
 
 
 def read(path: Path) -> Iterator[tuple[str, "Recipe | UsageError"]]:

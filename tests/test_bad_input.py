@@ -16,8 +16,16 @@ from ganzoo.registry import _KEYS as RECIPE_KEYS
 
 GOOD = {"data": "mnist", "model": "fc", "loss": "non-saturating", "train": {"steps": 1, "batch_size": 2}}
 
-COUNTS = ["model.latent_dim", "model.generator_width", "loss.generator_every", "train.epochs", "train.batch_size",
-          "train.keep", "train.log_every", "train.checkpoint_every"]
+COUNTS = [
+    "model.latent_dim",
+    "model.generator_width",
+    "loss.generator_every",
+    "train.epochs",
+    "train.batch_size",
+    "train.keep",
+    "train.log_every",
+    "train.checkpoint_every",
+]
 RATES = ["optimizer.lr", "optimizer.discriminator.lr", "optimizer.generator.lr"]
 CHOICES = ["train.device", "train.resident", "data.split", "optimizer.name"]
 
@@ -25,8 +33,13 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
 wholes = st.integers(-(10**9), 0) | st.integers(10**13, 10**30)
 junk = st.one_of(
-    words.filter(lambda w: not w.strip().lstrip("+-").replace("_", "").isdigit()), st.booleans(), st.floats(-1e9, -1e-9),
-    st.just(math.nan), st.just(math.inf), st.lists(st.integers(), max_size=3), st.dictionaries(names, st.integers(), max_size=2),
+    words.filter(lambda w: not w.strip().lstrip("+-").replace("_", "").isdigit()),
+    st.booleans(),
+    st.floats(-1e9, -1e-9),
+    st.just(math.nan),
+    st.just(math.inf),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(names, st.integers(), max_size=2),
 )
 
 
@@ -54,14 +67,34 @@ def bad_assignments(draw) -> list[str]:
             text = f"{draw(st.sampled_from(COUNTS + RATES))}.{draw(names)}=1"
         case "count":
             value = draw(junk | wholes)
-            text = f"{draw(st.sampled_from(COUNTS))}={tomli_w.dumps({'v': value})[4:].strip() if draw(st.booleans()) else value}"
+            written = tomli_w.dumps({"v": value})[4:].strip() if draw(st.booleans()) else value
+            text = f"{draw(st.sampled_from(COUNTS))}={written}"
         case "rate":
             value = draw(junk)
             assume(value is not True)
             text = f"{draw(st.sampled_from(RATES))}={tomli_w.dumps({'v': value})[4:].strip()}"
         case "choice":
-            value = draw((junk | names).filter(lambda v: v not in ("auto", "cpu", "cuda", "mps", "always", "never",
-                                                                  "train", "test", "adam", "adamw", "sgd", "rmsprop")))
+            value = draw(
+                (junk | names).filter(
+                    lambda v: (
+                        v
+                        not in (
+                            "auto",
+                            "cpu",
+                            "cuda",
+                            "mps",
+                            "always",
+                            "never",
+                            "train",
+                            "test",
+                            "adam",
+                            "adamw",
+                            "sgd",
+                            "rmsprop",
+                        )
+                    )
+                )
+            )
             text = f"{draw(st.sampled_from(CHOICES))}={tomli_w.dumps({'v': value})[4:].strip()}"
     return ["run", "fc-mnist", "--steps", "1", "--set", text]
 
@@ -70,7 +103,11 @@ def bad_assignments(draw) -> list[str]:
 def bad_files(draw) -> bytes:
     """A recipe file that is no recipe: junk, or a good one with something wrong in it."""
     recipe = {**GOOD}
-    match draw(st.sampled_from(["bytes", "text", "missing", "unknown key", "wrong type", "unknown part", "bad setting", "many"])):
+    match draw(
+        st.sampled_from(
+            ["bytes", "text", "missing", "unknown key", "wrong type", "unknown part", "bad setting", "many"]
+        )
+    ):
         case "bytes":
             return b"\xff" + draw(st.binary(max_size=40))
         case "text":
@@ -113,7 +150,10 @@ def refused(arguments: list[str], folder: Path) -> str:
 
 
 quiet = settings(
-    deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow]
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much, HealthCheck.too_slow],
 )
 
 

@@ -145,8 +145,9 @@ def test_a_directory_in_use_is_refused(ganzoo, workplace):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(ganzoo, workplace):
-    result = ganzoo("run", "fc-mnist", *TINY, "--steps", 200, "--set", "optimizer.lr=1e30", "--checkpoint-every", 1,
-                    "--out", "run")
+    result = ganzoo(
+        "run", "fc-mnist", *TINY, "--steps", 200, "--set", "optimizer.lr=1e30", "--checkpoint-every", 1, "--out", "run"
+    )
     assert result.code == 1
     assert "Training stopped: " in result.err
     assert "at step" in result.err

@@ -37,7 +37,9 @@ def test_twenty_kills_change_nothing(workplace):
     while kills < KILLS:
         new = not (folder / "recipe.toml").exists()
         length = ["--epochs", str(STEPS // 625)] if new else []  # 10,000 digits in batches of 16 are 625 steps
-        process = start("run", "fc-mnist", *TINY, *TIED, *length, "--out", "killed") if new else start("resume", "killed")
+        process = (
+            start("run", "fc-mnist", *TINY, *TIED, *length, "--out", "killed") if new else start("resume", "killed")
+        )
         if not new and chance.random() < 0.2:
             time.sleep(chance.uniform(0, 3))  # at any moment of the start
         else:
@@ -59,7 +61,12 @@ def test_twenty_kills_change_nothing(workplace):
     _, err = process.communicate(timeout=200)
     assert process.returncode == 0, err
     whole = ganzoo.train(
-        "fc-mnist", epochs=STEPS // 625, batch_size=16, device="cpu", checkpoint_every=25, out="whole",
+        "fc-mnist",
+        epochs=STEPS // 625,
+        batch_size=16,
+        device="cpu",
+        checkpoint_every=25,
+        out="whole",
         settings={"data.split": "test", "train.log_every": 25},
     )
     killed = ganzoo.load("killed")
@@ -68,5 +75,7 @@ def test_twenty_kills_change_nothing(workplace):
         assert torch.equal(killed.model.state_dict()[name], value), name
     assert everything(folder) == everything(Path("whole"))
     timed = ("seconds", "images_per_second")
-    ours, theirs = ([{k: v for k, v in line.items() if k not in timed} for line in r.metrics()] for r in (killed, whole))
+    ours, theirs = (
+        [{k: v for k, v in line.items() if k not in timed} for line in r.metrics()] for r in (killed, whole)
+    )
     assert ours == theirs

@@ -175,7 +175,7 @@ def test_fakes_have_no_graph_when_the_generator_does_not_move(parts):
     assert loss.begin(training.model, real, {"generator"}, training.rng)["fake"].requires_grad
 
 
-# --- parts that do not fit ---------------------------------------------------------------------------------------------
+# --- parts that do not fit ------------------------------------------------------------------------------------------
 
 
 def test_a_loss_that_asks_too_much_of_a_model(parts):
@@ -203,7 +203,7 @@ def test_a_model_that_generates_another_shape(parts, monkeypatch):
         build(Zoo(), recipe())
 
 
-# --- its pieces --------------------------------------------------------------------------------------------------------
+# --- its pieces -----------------------------------------------------------------------------------------------------
 
 
 def test_the_ledger_names_the_first_scalar_that_is_not_finite():
@@ -241,7 +241,9 @@ class Listed(Data):
 
 def deal(data, steps, start=0, **settings):
     dealer = Dealer(data, ["number"], TrainSettings(**settings), torch.device("cpu"))
-    return [batch["number"].flatten().int().tolist() for _, batch in zip(range(steps), dealer.batches(start), strict=False)]
+    return [
+        batch["number"].flatten().int().tolist() for _, batch in zip(range(steps), dealer.batches(start), strict=False)
+    ]
 
 
 def test_an_epoch_deals_every_example_once_in_a_fresh_order():

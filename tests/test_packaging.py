@@ -29,8 +29,12 @@ def test_the_archives_hold_what_they_should(built):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {
-        "ganzoo/py.typed", "ganzoo/registry.toml", "ganzoo_fc_mnist/mnist/train-images-idx3-ubyte.xz",
-        "ganzoo_fc_mnist/mnist/LICENSE.md", "ganzoo_tensorboard/__init__.py", "ganzoo_progress/__init__.py",
+        "ganzoo/py.typed",
+        "ganzoo/registry.toml",
+        "ganzoo_fc_mnist/mnist/train-images-idx3-ubyte.xz",
+        "ganzoo_fc_mnist/mnist/LICENSE.md",
+        "ganzoo_tensorboard/__init__.py",
+        "ganzoo_progress/__init__.py",
     } <= names
     tops = {name.split("/")[0] for name in names}
     assert not tops & {"plugins", "tests", "docs"}
@@ -61,7 +65,11 @@ def test_the_wheel_works_in_a_fresh_environment(built, tmp_path):
         return result.stdout
 
     where = subprocess.run(
-        [str(python), "-c", "import ganzoo; print(ganzoo.__file__)"], cwd=empty, capture_output=True, text=True, check=True
+        [str(python), "-c", "import ganzoo; print(ganzoo.__file__)"],
+        cwd=empty,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert Path(where.stdout.strip()).is_relative_to(environment)
     listed = run("list")

@@ -13,7 +13,7 @@ STEPS = 200
 
 
 def plain_loop(generator, discriminator, batches, noise):
-    """The simple fully connected GAN as its tutorial trains it: D's gradients through the fakes' graph, default Adam."""
+    """The simple fully connected GAN as its tutorial trains it: D moves through the fakes' graph, default Adam."""
     generator_adam = torch.optim.Adam(generator.parameters(), lr=3e-4)
     discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=3e-4)
     losses = []

@@ -118,7 +118,7 @@ def test_an_observer_that_fails_is_left_out_and_training_goes_on(ganzoo, install
     assert "clumsy (of clumsy 1.0) failed in ganzoo_tick" in result.err
 
 
-# --- a stranger's package, installed by pip outside the tree -----------------------------------------------------------
+# --- a stranger's package, installed by pip outside the tree --------------------------------------------------------
 
 PYPROJECT = """
 [build-system]
@@ -220,7 +220,11 @@ def test_a_strangers_package_has_everything(tmp_path):
         environment = {**os.environ, "PYTHONPATH": str(site)}
         result = subprocess.run(
             [sys.executable, "-m", "ganzoo", *arguments],
-            cwd=empty, env=environment, capture_output=True, text=True, timeout=120,
+            cwd=empty,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
         assert result.returncode == 0, result.stderr
         return result.stdout

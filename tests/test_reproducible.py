@@ -50,7 +50,9 @@ def dropout_plugin(install):
 
 
 def test_a_rerun_is_bit_identical_and_another_seed_is_not(workplace):
-    one, two, other = (ganzoo.train("fc-mnist", steps=60, out=f"r{i}", seed=s, **QUICK) for i, s in enumerate((3, 3, 4)))
+    one, two, other = (
+        ganzoo.train("fc-mnist", steps=60, out=f"r{i}", seed=s, **QUICK) for i, s in enumerate((3, 3, 4))
+    )
     assert_same(weights(one), weights(two))
     assert not torch.equal(one.model.generator[0].weight, other.model.generator[0].weight)
     drop = ("seconds", "images_per_second")
@@ -77,7 +79,9 @@ def test_a_resumed_run_is_bit_identical(workplace, dropout_plugin, resident):
 def test_streamed_data_come_in_the_order_of_resident_data(workplace):
     settings = {**QUICK["settings"], "train.workers": 0}
     resident = ganzoo.train("fc-mnist", steps=20, out="a", **{**QUICK, "settings": settings})
-    streamed = ganzoo.train("fc-mnist", steps=20, out="b", **{**QUICK, "settings": {**settings, "train.resident": "never"}})
+    streamed = ganzoo.train(
+        "fc-mnist", steps=20, out="b", **{**QUICK, "settings": {**settings, "train.resident": "never"}}
+    )
     assert_same(weights(resident), weights(streamed))
 
 

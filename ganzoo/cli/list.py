@@ -13,9 +13,7 @@ _NOBODY = Plugin("-", "-", "-")
 
 
 @click.command("list")
-@click.option(
-    "--kind", type=click.Choice(["recipes", *KINDS, "plugins"]), default="recipes", help="What to list."
-)
+@click.option("--kind", type=click.Choice(["recipes", *KINDS, "plugins"]), default="recipes", help="What to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects, for programs.")
 def command(kind: str, as_json: bool) -> None:
     """List the zoo: recipes, the parts they are made of, or plugins.
@@ -25,7 +23,9 @@ def command(kind: str, as_json: bool) -> None:
     zoo = Zoo()
     rows = _rows(zoo, kind)
     if as_json:
-        broken = [{"plugin": b.plugin.name, "distribution": b.plugin.distribution, "error": b.error} for b in zoo.broken]
+        broken = [
+            {"plugin": b.plugin.name, "distribution": b.plugin.distribution, "error": b.error} for b in zoo.broken
+        ]
         click.echo(json.dumps(rows + (broken if kind == "plugins" else []), indent=2))
     elif rows:
         tables.show([key.upper() for key in rows[0]], [[str(v) or "-" for v in row.values()] for row in rows])

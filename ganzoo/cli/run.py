@@ -19,7 +19,11 @@ from ganzoo.errors import UsageError
 @click.option("--model", metavar="NAME", help="Another model than the recipe's.")
 @click.option("--loss", metavar="NAME", help="Another loss than the recipe's.")
 @click.option(
-    "--set", "assignments", metavar="PATH=VALUE", multiple=True, help="Any setting, as in model.latent_dim=64; repeatable."
+    "--set",
+    "assignments",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Any setting, as in model.latent_dim=64; repeatable.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Exactly this run directory, not runs/RECIPE/TIME.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Steps between two checkpoints.")

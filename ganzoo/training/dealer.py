@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from ganzoo.data import Batch, Data
 from ganzoo.errors import UsageError
@@ -58,7 +58,7 @@ class Dealer:
             yield {name: tensor.index_select(0, index) for name, tensor in tensors.items()}
 
     def _stream(self, step: int) -> Iterator[Batch]:
-        loader = DataLoader(
+        loader: DataLoader[Batch] = DataLoader(
             _Chosen(self.data, self.fields),
             batch_sampler=_Lists(self._indices(step)),
             num_workers=self.workers,
@@ -83,7 +83,7 @@ class Dealer:
         return {name: value for name, value in stored.items() if name in self.fields}
 
 
-class _Chosen:
+class _Chosen(Dataset[Batch]):
     """The data set with only the wanted fields, for the loader's processes."""
 
     def __init__(self, data: Data, fields: frozenset[str]) -> None:

@@ -58,12 +58,11 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     _check_game(zoo, recipe, data, model, loss, turns)
     _check_shape(recipe, data, model)
 
-    resolved = replace(
-        recipe,
-        train=options.plain(TrainSettings, asdict(settings)),
-        optimizer=_plain_optimizers(optimizers),
-        **{k: PartChoice(getattr(recipe, k).name, options.plain(classes[k], chosen[k])) for k in _KINDS},
-    )
+    parts: dict[str, Any] = {
+        kind: PartChoice(getattr(recipe, kind).name, options.plain(classes[kind], chosen[kind])) for kind in _KINDS
+    }
+    train = options.plain(TrainSettings, asdict(settings))
+    resolved = replace(recipe, train=train, optimizer=_plain_optimizers(optimizers), **parts)
     return Experiment(resolved, settings, device, data, model.to(device), loss.to(device), turns, optimizers)
 
 
@@ -73,7 +72,7 @@ def build_model(zoo: Zoo, recipe: Recipe, fields: Mapping[str, Field]) -> Model:
     Raises:
         UsageError, GanzooError: as ``build``.
     """
-    model = load_class(zoo, "model", recipe.model.name)
+    model: type[Model] = load_class(zoo, "model", recipe.model.name)
     chosen = options.check(model, recipe.model.settings, "model")
     with randomness.preserved():
         return _construct(zoo, "model", recipe, lambda: model(fields, **chosen))
@@ -134,16 +133,15 @@ def _check_fields(recipe: Recipe, data: Data, model: type[Model], loss: type[Los
                 )
 
 
-def _check_game(
-    zoo: Zoo, recipe: Recipe, data: Data, model: Model, loss: Loss, turns: tuple[Turn, ...]
-) -> None:
+def _check_game(zoo: Zoo, recipe: Recipe, data: Data, model: Model, loss: Loss, turns: tuple[Turn, ...]) -> None:
     what = f"The loss {recipe.loss.name!r}"
     for attribute in loss.uses:
         if not _has(model, attribute):
             having = [part for part in zoo.parts("models") if _would_have(part, data, attribute)]
             names = ", ".join(f"{part.name} (plugin {part.plugin.name})" for part in having) or "none that is installed"
             raise UsageError(
-                f"{what} asks the model for {attribute!r}, which {recipe.model.name!r} does not have; these do: {names}."
+                f"{what} asks the model for {attribute!r}, which {recipe.model.name!r} does not have; "
+                f"these do: {names}."
             )
     for turn in turns:
         if turn.player not in model.players:

@@ -1,4 +1,4 @@
-"""The ledger: scalars stay on the device, as the tensors they are, until the tick; then one transfer brings them all."""
+"""The ledger: scalars stay on the device, as the tensors they are, until the tick; one transfer brings them all."""
 
 import math
 from collections.abc import Mapping

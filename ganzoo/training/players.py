@@ -120,5 +120,3 @@ def _check(shared: Mapping[str, Any], own: Any, player: str) -> dict[str, Any]:
 
 def _parameters(part: nn.Module | nn.Parameter) -> Iterable[nn.Parameter]:
     return [part] if isinstance(part, nn.Parameter) else part.parameters()
-
-

@@ -1,11 +1,11 @@
 """A run directory: what is in it, who may write to it, and what observers are told of a run.
 
-    recipe.toml       the resolved recipe: every setting, also those that were defaults
-    run.json          versions, device, seed, progress, and the state: running, finished, interrupted or failed (why)
-    metrics.jsonl     one line a tick: step, epoch, seconds, and every scalar
-    samples/          a PNG grid an epoch, from noise that stays the same
-    checkpoints/      see checkpoint.py
-    .lock             held by the process that trains here
+recipe.toml       the resolved recipe: every setting, also those that were defaults
+run.json          versions, device, seed, progress, and the state: running, finished, interrupted or failed (why)
+metrics.jsonl     one line a tick: step, epoch, seconds, and every scalar
+samples/          a PNG grid an epoch, from noise that stays the same
+checkpoints/      see checkpoint.py
+.lock             held by the process that trains here
 """
 
 import json
@@ -229,5 +229,3 @@ def _fresh(folder: Path) -> Path:
             continue
         return path
     raise UsageError(f"{folder} has a thousand runs of this second. Give --out.")
-
-

@@ -1,0 +1,155 @@
+"""The docs are true: hooks, options, links, and every plugin and notebook in them runs."""
+
+import inspect
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from ganzoo import hookspecs
+from ganzoo.cli import cli
+from ganzoo.plugins import Zoo
+from ganzoo.registry import read_one
+from ganzoo.training.experiment import build
+from ganzoo.training.run import RunInfo, Tick
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text(page), re.M | re.S)
+
+
+def test_every_hook_is_documented_with_its_arguments():
+    specs = {name: value for name, value in vars(hookspecs).items() if name.startswith("ganzoo_")}
+    documented = dict(re.findall(r"^### `(ganzoo_\w+)\((.*?)\)`$", text("docs/hooks.md"), re.M))
+    assert documented == {name: ", ".join(inspect.signature(spec).parameters) for name, spec in specs.items()}
+    for fields in (RunInfo, Tick):
+        for name in fields.__dataclass_fields__:
+            assert f"`{name}`" in text("docs/hooks.md"), name
+
+
+def test_every_command_and_option_is_in_the_readme():
+    readme = text("README.md")
+    context = click.Context(cli)
+    for name in ("list", "show", "run", "resume", "sample"):
+        assert f"`ganzoo {name}" in readme
+        command = cli.get_command(context, name)
+        assert command.help
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, parameter
+    row = next(line for line in readme.splitlines() if line.startswith("| `ganzoo run"))
+    for parameter in cli.get_command(context, "run").params:
+        if isinstance(parameter, click.Option) and parameter.name != "debug":
+            assert parameter.opts[-1] in row, parameter
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_tutorials_tell_the_same():
+    def shape(page):
+        return [len(level) for level in re.findall(r"^(#+) ", text(page), re.M)]
+
+    assert shape("docs/tutorial.md") == shape("docs/tutorial.zh-TW.md")
+    pages = ("docs/tutorial.md", "docs/tutorial.zh-TW.md")
+    commands = [re.findall(r"ganzoo (?:run|show|sample|resume|list)[^`\n#]*", text(page)) for page in pages]
+    assert {c.strip() for c in commands[0]} == {c.strip() for c in commands[1]}
+
+
+def test_the_recipe_of_getting_started_is_one(tmp_path):
+    (recipe,) = blocks("docs/getting-started.md", "toml")
+    (tmp_path / "my-fc.toml").write_text(recipe)
+    experiment = build(Zoo(), read_one(tmp_path / "my-fc.toml"))
+    assert experiment.model.generator[0].out_features == 512
+    assert experiment.optimizers["generator"]["betas"] == (0.5, 0.999)
+
+
+def installed(tmp_path: Path, files: dict[str, str]) -> Path:
+    """Install a package written out of a page, and return the folder it went to."""
+    for name, content in files.items():
+        path = tmp_path / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-build-isolation", "-q"]
+    subprocess.run([*pip, "--target", str(tmp_path / "site"), str(tmp_path / "source")], check=True, timeout=120)
+    return tmp_path / "site"
+
+
+def run(site: Path, folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "ganzoo", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_plugin_of_the_readme_works(tmp_path):
+    _, loss, hooks = blocks("README.md", "python")
+    (project,) = blocks("README.md", "toml")
+    build_system = (
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'  # pip's default is another
+    )
+    site = installed(
+        tmp_path, {"pyproject.toml": build_system + project, "my_gan/__init__.py": hooks, "my_gan/loss.py": loss}
+    )
+    assert sum(bool(line.strip()) for line in (loss + hooks + project).splitlines()) <= 20
+    assert "Done: step 20" in run(site, tmp_path, "run", "fc-mnist", "--loss", "least-squares", "--steps", "20")
+
+
+def test_the_plugin_of_the_chapter_works(tmp_path):
+    project, registry = blocks("docs/plugins.md", "toml")
+    hooks, parts = blocks("docs/plugins.md", "python")
+    names = ("pyproject.toml", "my_gan/registry.toml", "my_gan/__init__.py", "my_gan/parts.py")
+    site = installed(tmp_path, dict(zip(names, (project, registry, hooks, parts), strict=True)))
+    assert "Turns around the middle" in run(site, tmp_path, "show", "spiral")
+    assert "Done: step 400" in run(site, tmp_path, "run", "spiral")
+    assert "Done: step 9" in run(site, tmp_path, "run", "fc-mnist", "--loss", "least-squares", "--steps", "9")
+
+
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    """From an empty folder; what it starts (TensorBoard) is stopped again."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    kernel = tmp_path / "jupyter/kernels/this"
+    kernel.mkdir(parents=True)
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (kernel / "kernel.json").write_text(json.dumps({"argv": command, "display_name": "this", "language": "python"}))
+    notebook = nbformat.read(ROOT / "docs/tutorial.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert not [cell for cell in notebook.cells if cell.get("outputs")], "clear the outputs before committing"
+    work = tmp_path / "work"
+    work.mkdir()
+    client = NotebookClient(notebook, timeout=300, kernel_name="this", resources={"metadata": {"path": str(work)}})
+    try:
+        client.execute()
+    finally:
+        for info in temporary.glob(".tensorboard-info/pid-*.info"):
+            with suppress(OSError):
+                os.kill(json.loads(info.read_text())["pid"], signal.SIGTERM)
+    images = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if "image/png" in output.get("data", {})
+    ]
+    assert images
+    assert list(work.rglob("checkpoints/step-*"))
