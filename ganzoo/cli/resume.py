@@ -15,9 +15,10 @@ from ganzoo.cli.run import goodbye
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train from now on.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Steps between two checkpoints from now on.")
 def command(directory: Path, **options: Any) -> None:
-    """Go on with the run in DIRECTORY from its newest whole checkpoint, as if it had never stopped.
+    """Go on with a run.
 
-    A run that is finished goes on when it is given more --epochs or --steps.
+    The run in DIRECTORY goes on from its newest whole checkpoint, as if it had never stopped; one that is finished, when
+    it is given more --epochs or --steps.
     """
     from ganzoo import api
 

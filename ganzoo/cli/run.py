@@ -28,9 +28,10 @@ from ganzoo.errors import UsageError
 @click.option("--out", type=click.Path(path_type=Path), help="Exactly this run directory, not runs/RECIPE/TIME.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Steps between two checkpoints.")
 def command(recipe: str, assignments: tuple[str, ...], **options: Any) -> None:
-    """Train a recipe: a name from 'ganzoo list', or a recipe file such as ./recipe.toml.
+    """Train a recipe.
 
-    'ganzoo show RECIPE' lists every setting that --set takes.
+    RECIPE is a name from 'ganzoo list', or a recipe file such as ./recipe.toml. 'ganzoo show RECIPE' lists every
+    setting that --set takes.
     """
     settings = dict(_assignment(text) for text in assignments)
     from ganzoo import api

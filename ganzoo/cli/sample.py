@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @click.option("--step", type=int, help="The checkpoint of this step, not the newest.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to generate.")
 def command(directory: Path, number: int, seed: int, out: Path | None, step: int | None, device: str) -> None:
-    """Draw samples from the run in DIRECTORY."""
+    """Draw samples from a trained run.
+
+    The run is the one in DIRECTORY; the same seed gives the same samples.
+    """
     if out:
         _check(out)
     from ganzoo import api

@@ -13,9 +13,10 @@ from ganzoo.registry import Recipe
 @click.command("show")
 @click.argument("recipe")
 def command(recipe: str) -> None:
-    """Show a recipe: its paper, equation, every setting with default and meaning, evidence, and how to run it.
+    """Show all about a recipe.
 
-    RECIPE is a name from 'ganzoo list', or a recipe file.
+    Its paper and equation, every setting with default, type and meaning, its evidence, and how to run it. RECIPE is a
+    name from 'ganzoo list', or a recipe file.
     """
     from ganzoo.api import find_recipe
 
@@ -32,7 +33,7 @@ def command(recipe: str) -> None:
         click.echo("  none yet")
     click.secho("\nHow to run it", bold=True)
     click.echo(f"  ganzoo run {recipe}")
-    click.echo(f"  ganzoo run {recipe} --epochs 5 --set model.SETTING=VALUE")
+    click.echo(f"  ganzoo run {recipe} --epochs 5 --set SETTING=VALUE")
 
 
 def _head(zoo: Zoo, recipe: Recipe) -> None:
@@ -65,15 +66,19 @@ def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
             here = _short(values[setting.name]) if setting.name in values else ""
             rows.append([f"{where}.{setting.name}", here, default, setting.type, setting.help])
 
+    players = "one player"
     for kind in ("data", "model", "loss"):
         part = getattr(recipe, kind)
         try:
-            add(kind, load_class(zoo, kind, part.name), part.settings)
+            loaded = load_class(zoo, kind, part.name)
+            add(kind, loaded, part.settings)
+            players = " or ".join(getattr(loaded, "players", ())) or players
         except GanzooError as error:
             rows.append([f"{kind}.*", "", "", "", str(error)])
     name = str(recipe.optimizer.get("name", "adam"))
     rows.append(["optimizer.name", name, "adam", "|".join(OPTIMIZERS), "Every player's optimiser"])
     add("optimizer", OPTIMIZERS.get(name, OPTIMIZERS["adam"]), recipe.optimizer)
+    rows.append(["optimizer.PLAYER.*", "", "", "", f"The same settings for {players} alone"])
     add("train", TrainSettings, recipe.train)
     return rows
 

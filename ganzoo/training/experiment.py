@@ -62,7 +62,7 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
         kind: PartChoice(getattr(recipe, kind).name, options.plain(classes[kind], chosen[kind])) for kind in _KINDS
     }
     train = options.plain(TrainSettings, asdict(settings))
-    resolved = replace(recipe, train=train, optimizer=_plain_optimizers(optimizers), **parts)
+    resolved = replace(recipe, train=train, optimizer=_plain_optimizers(optimizers), evidence={}, **parts)
     return Experiment(resolved, settings, device, data, model.to(device), loss.to(device), turns, optimizers)
 
 
