@@ -114,7 +114,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(ganzoo, workplace):
     )
     result = subprocess.run([sys.executable, "-c", starved], capture_output=True, text=True, timeout=120)
     assert result.returncode == 1, result.stderr
-    assert "Cannot write to run at step 20" in result.stderr
+    assert "stopped at step 20, because the system says: File too large" in result.stderr
     assert "step-00000010" in result.stderr
     assert "ganzoo resume run" in result.stderr
     assert "Traceback" not in result.stderr

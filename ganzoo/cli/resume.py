@@ -17,8 +17,8 @@ from ganzoo.cli.run import goodbye
 def command(directory: Path, **options: Any) -> None:
     """Go on with a run.
 
-    The run in DIRECTORY goes on from its newest whole checkpoint, as if it had never stopped; one that is finished, when
-    it is given more --epochs or --steps.
+    The run in DIRECTORY goes on from its newest whole checkpoint, as if it had never stopped. One that is finished goes
+    on when it is given more --epochs or --steps.
     """
     from ganzoo import api
 

@@ -93,10 +93,18 @@ class Training:
                     "(--set optimizer.lr=...) or another loss may help; the run so far is kept."
                 ) from error
             except OSError as error:
-                ending = ("failed", f"writing failed at step {self.step}: {error.strerror or error}.")
+                what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+                ending = ("failed", f"step {self.step}: {what}.")
                 raise GanzooError(
-                    f"Cannot write to {directory.path} at step {self.step}: {error.strerror or error}. "
-                    f"{self._where_saved(directory)} Make room, then 'ganzoo resume {directory.path}'."
+                    f"Training stopped at step {self.step}, because the system says: {what}. "
+                    f"{self._where_saved(directory)} Once that is mended (a full disk has room again), go on with: "
+                    f"ganzoo resume {directory.path}"
+                ) from error
+            except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+                ending = ("failed", f"out of memory at step {self.step}.")
+                raise GanzooError(
+                    f"Out of memory at step {self.step}. {self._where_saved(directory)} Train with a smaller "
+                    "--batch-size, or with --set train.resident=never."
                 ) from error
             except BaseException as error:
                 ending = ("failed", f"{type(error).__name__}: {error}")
@@ -123,6 +131,7 @@ class Training:
                 continue
 
             # Something is due: a tick always, pictures at the end of an epoch, a checkpoint now and then.
+            stopping = bool(signals)  # asked once: a signal that comes from here on stops the next step
             scalars = ledger.settle()
             now = time.perf_counter()
             self.seconds = before + now - began
@@ -132,9 +141,9 @@ class Training:
             observers.tell("ganzoo_tick", run=info, tick=tick)
             if tick.ends_epoch and (step // per_epoch) % settings.sample_every == 0:
                 self._show(directory, observers, info, fixed)
-            if step % settings.checkpoint_every == 0 or step == end or signals:
+            if step % settings.checkpoint_every == 0 or step == end or stopping:
                 self._save(directory, observers, info)
-            if signals and step < end:
+            if stopping and step < end:
                 name = signal.Signals(signals[0]).name
                 raise Interrupted(
                     f"{name} at step {step}; saved. Go on with: ganzoo resume {directory.path}", signals[0]
