@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ganzoo.data import Data as Data
     from ganzoo.data import Field as Field
     from ganzoo.data import TensorData as TensorData
+    from ganzoo.errors import GanzooError as GanzooError
+    from ganzoo.errors import Interrupted as Interrupted
+    from ganzoo.errors import UsageError as UsageError
     from ganzoo.loss import AdversarialLoss as AdversarialLoss
     from ganzoo.loss import Loss as Loss
     from ganzoo.loss import Terms as Terms
@@ -32,6 +35,8 @@ _HOMES = {
     "Batch": "data",
     "Data": "data",
     "Field": "data",
+    "GanzooError": "errors",
+    "Interrupted": "errors",
     "Loss": "loss",
     "Model": "model",
     "Option": "options",
@@ -39,6 +44,7 @@ _HOMES = {
     "TensorData": "data",
     "Terms": "loss",
     "Turn": "loss",
+    "UsageError": "errors",
     "load": "api",
     "resume": "api",
     "train": "api",

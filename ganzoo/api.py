@@ -99,15 +99,15 @@ def train(
     for kind, name in (("data", data), ("model", model), ("loss", loss)):
         if name is not None:
             chosen = chosen.with_part(kind, name)
-    for path, value in (settings or {}).items():
-        chosen = chosen.with_setting(path, value)
+    for path in sorted(settings or {}, key=lambda path: not str(path).endswith(".name")):  # a part before its settings
+        chosen = chosen.with_setting(path, (settings or {})[path])
     chosen = _with_length(chosen, epochs, steps)
     given = {"batch_size": batch_size, "seed": seed, "device": device, "checkpoint_every": checkpoint_every}
     chosen = replace(chosen, train={**chosen.train, **{k: v for k, v in given.items() if v is not None}})
 
     training = Training(build(zoo, chosen))
-    directory = RunDirectory.create(Path(out) if out is not None else None, training.experiment.recipe)
-    with directory.locked():
+    training.rehearse()
+    with RunDirectory.create(Path(out) if out is not None else None, training.experiment.recipe) as directory:
         training.run(directory, Observers(zoo))
     return _trained(directory, training)
 
@@ -137,11 +137,11 @@ def resume(
     """
     zoo = zoo or Zoo()
     run = RunDirectory.open(Path(directory))
-    recipe = _with_length(run.recipe, epochs, steps)
     given = {"device": device, "checkpoint_every": checkpoint_every}
-    recipe = replace(recipe, train={**recipe.train, **{k: v for k, v in given.items() if v is not None}})
-    training = Training(build(zoo, recipe))
     with run.locked():
+        recipe = _with_length(run.recipe, epochs, steps)
+        recipe = replace(recipe, train={**recipe.train, **{k: v for k, v in given.items() if v is not None}})
+        training = Training(build(zoo, recipe))
         saved = _newest(run)
         if saved:
             training.restore(saved)
@@ -185,16 +185,17 @@ def load(
             raise UsageError(f"{run.path} has no checkpoint of step {step}; it has: {steps}.")
         saved = checkpoint.load(there[step])
     recipe = run.recipe
-    model = build_model(zoo or Zoo(), recipe, {name: Field.of(plain) for name, plain in saved.rest["fields"].items()})
     try:
+        fields = {name: Field.of(plain) for name, plain in saved.rest["fields"].items()}
+        model = build_model(zoo or Zoo(), recipe, fields)
         model.load_state_dict({**saved.weights, **saved.average})
-    except RuntimeError as error:
+    except (RuntimeError, LookupError, TypeError, AttributeError) as error:
         raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
     return Run(run.path, recipe, saved.step, model, target)
 
 
 def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
-    """Return a recipe by name, or from a file: whatever ends in .toml or holds a slash is a path.
+    """Return a recipe by name (or ``plugin/name``), or from a file: whatever ends in .toml or is there is a path.
 
     Raises:
         UsageError: there is no such recipe or file, or it is written wrongly.
@@ -202,7 +203,7 @@ def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
     if isinstance(recipe, Recipe):
         return recipe
     text = str(recipe)
-    if isinstance(recipe, PathLike) or text.endswith(".toml") or "/" in text or "\\" in text:
+    if isinstance(recipe, PathLike) or text.endswith(".toml") or Path(text).is_file():
         return registry.read_one(Path(recipe))
     return zoo.recipe(text)
 

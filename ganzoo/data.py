@@ -29,11 +29,6 @@ class Field:
     dtype: torch.dtype = torch.float32
     classes: int | None = None
 
-    @property
-    def is_image(self) -> bool:
-        """Whether it can be drawn: (1, H, W) or (3, H, W) of floats."""
-        return len(self.shape) == 3 and self.shape[0] in (1, 3) and self.dtype.is_floating_point
-
     def plain(self) -> dict[str, Any]:
         """Return it as JSON holds it; ``Field.of`` turns it back."""
         return {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}

@@ -8,6 +8,11 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 
+def drawable(samples: Tensor) -> bool:
+    """Return whether samples are pictures: (N, 1, H, W) or (N, 3, H, W)."""
+    return samples.dim() == 4 and samples.shape[1] in (1, 3)
+
+
 def grid(images: Tensor, columns: int = 8) -> Tensor:
     """Return one picture (3, H, W) in [0, 1] of images (N, C, H, W) in [-1, 1], side by side on black."""
     picture: Tensor = make_grid(images.detach().float().cpu(), nrow=columns, normalize=True, value_range=(-1.0, 1.0))

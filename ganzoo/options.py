@@ -7,7 +7,10 @@ keyword argument is at once a checked, documented setting.
 
 import inspect
 import json
+import math
+import types
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -60,11 +63,13 @@ def check(part: Callable[..., Any], values: Mapping[str, Any], where: str) -> di
         UsageError: a name the part does not have, or a value that does not fit, all of them in one message.
     """
     schema = _schema(part)
-    for name in values:
+    for name, value in values.items():
         if name not in schema.model_fields:
             raise unknown("setting", f"{where}.{name}", [f"{where}.{known}" for known in schema.model_fields])
+        if value is None:
+            raise UsageError(f"{where}.{name} = None cannot be written in a recipe; leave it out instead.")
     try:
-        text = json.dumps(dict(values), allow_nan=True)  # strict JSON mode takes lists for tuples and nothing else
+        text = json.dumps(dict(values), default=_json_value)  # strict JSON mode takes lists for tuples, and no more
         checked = schema.model_validate_json(text, strict=True)
     except pydantic.ValidationError as error:
         raise UsageError("\n".join(_complaint(where, e) for e in error.errors())) from None
@@ -75,42 +80,65 @@ def check(part: Callable[..., Any], values: Mapping[str, Any], where: str) -> di
 
 def plain(part: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return checked values as a recipe file holds them: lists for tuples, nothing for None."""
-    model = _schema(part).model_construct(**values)
-    return model.model_dump(mode="json", exclude_none=True)
+    schema = _schema(part)
+    try:  # called on the class: an option may be named like a method
+        return pydantic.BaseModel.model_dump(schema.model_construct(**values), mode="json", exclude_none=True)
+    except (ValueError, pydantic.errors.PydanticUserError) as error:
+        raise UsageError(f"An option of {schema.__name__} has a value that no recipe can hold: {error}.") from error
 
 
 @cache
 def _schema(part: Callable[..., Any]) -> type[pydantic.BaseModel]:
-    name = getattr(part, "__qualname__", repr(part))
-    hints = typing.get_type_hints(part.__init__ if inspect.isclass(part) else part, include_extras=True)
-    fields: dict[str, Any] = {}
-    for option in inspect.signature(part).parameters.values():
-        if option.kind is not option.KEYWORD_ONLY:
-            continue
-        if option.name not in hints:
+    """Return the options as a pydantic model. Only the keyword-only arguments' annotations are looked at."""
+    name = f"{part.__module__}.{getattr(part, '__qualname__', repr(part))}"
+    function: Any = inspect.unwrap(part.__init__ if inspect.isclass(part) else part)
+    options = [p for p in inspect.signature(part).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for option in options:
+        if option.annotation is option.empty:
             raise UsageError(f"The option {option.name!r} of {name} has no type annotation; its author must add one.")
-        fields[option.name] = (hints[option.name], ... if option.default is option.empty else option.default)
-    config = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=(), validate_default=True)
+        if isinstance(option.default, float) and not math.isfinite(option.default):
+            raise UsageError(f"The option {option.name!r} of {name} has a default that is not finite; make it None.")
+        if option.name == "name":
+            raise UsageError(f"{name} has an option called 'name', which in a recipe is the part's own; rename it.")
+    written = types.SimpleNamespace(__annotations__={option.name: option.annotation for option in options})
+    config = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
     try:
-        return pydantic.create_model(name, __config__=config, **fields)
-    except (pydantic.errors.PydanticUserError, NameError, TypeError) as error:
+        hints = typing.get_type_hints(written, getattr(function, "__globals__", {}), include_extras=True)
+        defaults = {p.name: ... if p.default is p.empty else p.default for p in options}
+        fields: dict[str, Any] = {key: (hints[key], default) for key, default in defaults.items()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an option is called like a method of pydantic's is our business
+            return pydantic.create_model(name, __config__=config, **fields)
+    except (pydantic.errors.PydanticUserError, NameError, TypeError, ValueError) as error:
         raise UsageError(f"The options of {name} cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def _type_name(field: FieldInfo) -> str:
-    kind = field.annotation
-    if typing.get_origin(kind) is typing.Literal:
-        text = "|".join(str(value) for value in typing.get_args(kind))
-    elif isinstance(kind, type) and not typing.get_args(kind):
-        text = kind.__name__
-    else:
-        text = str(kind).replace("typing.", "")
+    text = _plain_type(field.annotation)
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     for limit in field.metadata:
         for attribute, sign in signs.items():
             if (bound := getattr(limit, attribute, None)) is not None:
                 text += f" {sign} {bound}"
     return text
+
+
+def _plain_type(kind: Any) -> str:
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return _plain_type(inner[0])
+    if origin is typing.Literal:
+        return "|".join(map(str, inner))
+    if origin is tuple:
+        return f"[{', '.join(map(_plain_type, inner))}]"
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_plain_type(choice) for choice in inner if choice is not type(None))
+    return kind.__name__ if isinstance(kind, type) and not inner else str(kind).replace("typing.", "")
+
+
+def _json_value(value: Any) -> Any:
+    """Return what stands for a value that JSON does not know: a NumPy or torch number, a path, a device, a date."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _complaint(where: str, error: Any) -> str:

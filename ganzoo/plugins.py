@@ -4,12 +4,11 @@ Called by the command line and by ``ganzoo.train``; what comes out is a ``Zoo``:
 list of what is broken. Every plugin is guarded by itself, so that a broken one never takes the others down.
 """
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +21,7 @@ from ganzoo.registry import Recipe
 
 GROUP = "ganzoo"
 KINDS = ("data", "models", "losses", "commands")
+OUR_COMMANDS = ("list", "show", "run", "resume", "sample")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Part:
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise GanzooError(
                 f"{self.name!r} of the plugin {self.plugin} cannot be imported from {self.target!r}: {describe(error)}"
             ) from error
@@ -90,12 +90,13 @@ class Zoo:
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
         self.broken: list[Broken] = []
+        self._seen: set[tuple[str, str]] = set()
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._parts: dict[str, dict[str, list[Part]]] = {kind: {} for kind in KINDS}
         self._entries: dict[str, list[Entry]] = {}
-        for point in sorted(entry_points(group=GROUP), key=lambda p: (p.dist.name if p.dist else "", p.name)):
-            self._add(point)
+        for distribution in distributions():
+            self._look_into(distribution)
         for kind in KINDS:
             self._collect_parts(kind)
         self._collect_recipes()
@@ -134,16 +135,16 @@ class Zoo:
         """Return the recipe of that name.
 
         Raises:
-            UsageError: there is none, it is written wrongly, or two files give one.
+            UsageError: there is none, it is written wrongly, or two files give one (then ``plugin/name`` says which).
         """
-        found = self._entries.get(name, [])
+        plugin, _, bare = name.rpartition("/")
+        found = [e for e in self._entries.get(bare, []) if plugin in ("", e.plugin.name if e.plugin else "")]
         if not found:
             raise UsageError(f"Unknown recipe {name!r}. {nearest(name, self._entries)} ('ganzoo list' shows them all.)")
         if len(found) > 1:
-            raise UsageError(
-                f"Two registry files give a recipe {name!r}: {found[0].origin} and {found[1].origin}. Uninstall one, "
-                "or save the one you mean as a file and run that."
-            )
+            choices = " or ".join(f"{entry.plugin.name}/{bare}" for entry in found if entry.plugin)
+            files = " and ".join(entry.origin for entry in found)
+            raise UsageError(f"Two registry files give a recipe {bare!r}: {files}. Say which: {choices}.")
         if isinstance(found[0].recipe, UsageError):
             raise found[0].recipe
         return found[0].recipe
@@ -154,25 +155,52 @@ class Zoo:
         caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
         return caller if caller.get_hookimpls() else None
 
-    def _add(self, point: EntryPoint) -> None:
-        distribution = (point.dist.name, point.dist.version) if point.dist else ("unknown", "")
-        plugin = Plugin(point.name, *distribution)
+    def _look_into(self, distribution: Distribution) -> None:
+        """Add the plugins of one installed distribution; what is wrong with its metadata is its own problem."""
+        try:
+            points = [point for point in distribution.entry_points if point.group == GROUP]
+            if not points:
+                return
+            metadata: Any = distribution.metadata
+            name, version = (
+                metadata[key] if metadata and key in metadata else "unknown" for key in ("Name", "Version")
+            )
+        except Exception as error:
+            self._report_metadata(distribution, error)
+            return
+        if (name, version) not in self._seen:  # the same one may be on sys.path twice
+            self._seen.add((name, version))
+            for point in sorted(points, key=lambda p: p.name):
+                self._add(point, Plugin(point.name, name, version))
+
+    def _report_metadata(self, distribution: Distribution, error: Exception) -> None:
+        """Report a distribution whose entry points cannot be read, if it may be about us at all."""
+        text = distribution.read_text("entry_points.txt") or ""
+        if f"[{GROUP}]" in text:
+            where = str(getattr(distribution, "_path", "unknown"))
+            self.broken.append(Broken(Plugin("?", where, "?"), f"its entry points cannot be read: {describe(error)}"))
+
+    def _add(self, point: EntryPoint, plugin: Plugin) -> None:
         module: Any = None
+        registered = False
         try:
             if taken := next((p for p in self.plugins if p.name == plugin.name), None):
                 raise GanzooError(f"its name is taken by the plugin {taken}; uninstall one of the two")
             module = point.load()
+            if twin := next((p for p in self.plugins if p.module is module), None):
+                raise GanzooError(f"it names the module {point.value!r}, which is the plugin {twin} already")
             self._manager.register(module, name=plugin.name)
+            registered = True
             for caller in self._manager.get_hookcallers(module) or ():
                 if not caller.has_spec():
                     known = [name for name in vars(hookspecs) if name.startswith("ganzoo_")]
                     raise GanzooError(f"there is no hook {caller.name!r}. {nearest(caller.name, known)}")
         except (Exception, SystemExit) as error:
-            if self._manager.is_registered(module):
+            if registered:
                 self._manager.unregister(module)
             self.broken.append(Broken(plugin, describe(error)))
         else:
-            self.plugins.append(Plugin(plugin.name, *distribution, module))
+            self.plugins.append(replace(plugin, module=module))
 
     def _ask(self, hook: str) -> Iterator[tuple[Plugin, Any]]:
         for plugin in self.plugins:
@@ -182,8 +210,10 @@ class Zoo:
                 answers = caller()
             except (Exception, SystemExit) as error:
                 self.broken.append(Broken(plugin, f"{hook} raised {describe(error)}"))
-            else:
-                yield from ((plugin, answer) for answer in answers)
+                continue
+            if not answers:  # pluggy leaves out None
+                self.broken.append(Broken(plugin, f"{hook} returned nothing; does it lack a return?"))
+            yield from ((plugin, answer) for answer in answers)
 
     def _collect_parts(self, kind: str) -> None:
         for plugin, answer in self._ask(f"ganzoo_{kind}"):
@@ -201,10 +231,16 @@ class Zoo:
         house = house_registry()
         files: list[tuple[Plugin | None, Path]] = [(None, house)]
         for plugin, answer in self._ask("ganzoo_registry"):
-            if isinstance(answer, str | os.PathLike):
-                files.append((plugin, Path(answer)))
-            else:
+            try:
+                path = Path(answer)
+            except TypeError:
                 self.broken.append(Broken(plugin, f"ganzoo_registry must return a path, not {answer!r:.80}"))
+                continue
+            if path.is_absolute():
+                files.append((plugin, path))
+            else:
+                text = f"ganzoo_registry must return an absolute path, such as Path(__file__).with_name({path.name!r})"
+                self.broken.append(Broken(plugin, text))
         for source, path in files:
             try:
                 for name, recipe in registry.read(path):
@@ -219,6 +255,9 @@ class Zoo:
         return owners[0].plugin if owners else None
 
     def _report_collisions(self) -> None:
+        for name in set(OUR_COMMANDS) & self._parts["commands"].keys():
+            for part in self._parts["commands"].pop(name):
+                self.broken.append(Broken(part.plugin, f"the command {name!r} is ganzoo's own; it needs another name"))
         for kind in KINDS:
             for name, parts in self._parts[kind].items():
                 for part in parts[1:]:

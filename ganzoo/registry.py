@@ -65,7 +65,7 @@ class Recipe:
 
     def with_part(self, kind: str, name: str) -> "Recipe":
         """Return this recipe with another data, model or loss; settings of the replaced part are dropped with it."""
-        if name == getattr(self, kind).name:
+        if _text(name, kind) == getattr(self, kind).name:
             return self
         return self._changed(kind, PartChoice(name))
 
@@ -76,6 +76,8 @@ class Recipe:
         Raises:
             UsageError: the path does not start with something that has settings, or ends there.
         """
+        if not isinstance(path, str):
+            raise UsageError(f"A setting's path must be text such as 'model.latent_dim', not {path!r}.")
         head, *rest = path.split(".")
         known = (*PARTS, *_SETTINGS)
         if head not in known:
@@ -89,6 +91,10 @@ class Recipe:
             return self._changed(head, replace(part, settings=_with(part.settings, rest, value, path)))
         if head == "optimizer" and len(rest) == 1 and not isinstance(value, Mapping):
             return replace(self, optimizer=_for_all_players(self.optimizer, rest[0], value))
+        if head == "optimizer" and rest[1:] == ["name"]:
+            return replace(self, optimizer={**self.optimizer, rest[0]: {"name": value}})
+        if path == "train.epochs":  # of the two lengths, the one that is said last counts
+            return replace(self, train={**{k: v for k, v in self.train.items() if k != "steps"}, "epochs": value})
         return self._changed(head, _with(getattr(self, head), rest, value, path))
 
     def _changed(self, name: str, value: Any) -> "Recipe":
@@ -161,7 +167,9 @@ def _load(path: Path) -> dict[str, Any]:
 def _recipe(name: str, table: Any, path: str | PathLike[str]) -> Recipe:
     where = f"[{name}] of {path}"
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{where}: a recipe's name is letters, digits, '.', '_' and '-', starting with a letter.")
+        raise UsageError(
+            f"{where}: a recipe's name is letters, digits, '.', '_' and '-', starting with a letter or digit."
+        )
     if not isinstance(table, dict):
         raise UsageError(f"{where}: a recipe is a table, [{name}], not {name} = {table!r}.")
     for key in table:

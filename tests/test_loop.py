@@ -200,7 +200,7 @@ def test_a_loss_that_moves_nobody(parts, monkeypatch):
 def test_a_model_that_generates_another_shape(parts, monkeypatch):
     monkeypatch.setattr(Trio, "generate", lambda self, latent: latent["z"][:, :1])
     with pytest.raises(UsageError, match=r"generates samples of shape \(1,\), but 'point'.*has \(2,\)"):
-        build(Zoo(), recipe())
+        Training(build(Zoo(), recipe())).rehearse()
 
 
 # --- its pieces -----------------------------------------------------------------------------------------------------

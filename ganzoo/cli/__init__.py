@@ -14,9 +14,7 @@ import click
 
 from ganzoo import __version__
 from ganzoo.errors import GanzooError, Interrupted, nearest
-from ganzoo.plugins import Zoo, describe
-
-_OURS = ("list", "show", "run", "resume", "sample")
+from ganzoo.plugins import OUR_COMMANDS, Zoo, describe
 
 
 class Commands(click.Group):
@@ -28,10 +26,10 @@ class Commands(click.Group):
         return Zoo()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_OURS, *(name for name in self.zoo.names("commands") if name not in _OURS)]
+        return [*OUR_COMMANDS, *self.zoo.names("commands")]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _OURS:
+        if cmd_name in OUR_COMMANDS:
             command = import_module(f"ganzoo.cli.{cmd_name}").command
         elif cmd_name in self.zoo.names("commands"):
             try:
@@ -42,7 +40,7 @@ class Commands(click.Group):
                 return _broken(cmd_name, f"The command {cmd_name!r} is {command!r}, not a click.Command.")
         else:
             return None
-        if _DEBUG not in command.params:
+        if not any("--debug" in parameter.opts for parameter in command.params):
             command.params.append(_DEBUG)
         return command  # type: ignore[no-any-return]
 
@@ -65,8 +63,10 @@ def _broken(name: str, message: str) -> click.Command:
 
 def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value:
-        os.environ["GANZOO_DEBUG"] = "1"
+        _shown.append(True)
 
+
+_shown: list[bool] = []  # not empty: --debug was given
 
 _DEBUG = click.Option(
     ["--debug"], is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Show tracebacks of errors."
@@ -84,11 +84,11 @@ def cli() -> None:
 
 def invoke(args: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 mistyped, 130 interrupted."""
+    _shown.clear()
+    vars(cli).pop("zoo", None)  # what is installed may have changed since the last call in this process
     try:
         result: Any = cli.main(args=args, prog_name="ganzoo", standalone_mode=False)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
+        return result if type(result) is int else 0
     except click.ClickException as error:
         _show_traceback()
         error.show()
@@ -104,6 +104,10 @@ def invoke(args: Sequence[str] | None = None) -> int:
             return cause.exit_code
         click.echo("Stopped.", err=True)
         return 130
+    except OSError as error:
+        _show_traceback()
+        click.echo(f"Error: {error.strerror or error}: {error.filename or 'no file named'}", err=True)
+        return 1
     except Exception as error:
         _show_traceback()
         click.echo(
@@ -114,7 +118,7 @@ def invoke(args: Sequence[str] | None = None) -> int:
 
 
 def _show_traceback() -> None:
-    if os.environ.get("GANZOO_DEBUG"):
+    if _shown:
         traceback.print_exc()
 
 

@@ -1,5 +1,6 @@
 """``ganzoo run``: train a recipe."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,14 @@ def command(recipe: str, assignments: tuple[str, ...], **options: Any) -> None:
 
 def goodbye(run: Any) -> None:
     """Print where everything is, and what to type next."""
+    directory = shlex.quote(str(run.directory))
+    logs = "runs" if run.directory.parts[0] == "runs" else directory
     click.echo(f"\nDone: step {run.step}, in {run.directory}")
-    click.echo(f"  look     {run.directory / 'samples'}")
-    click.echo(f"  sample   ganzoo sample {run.directory} -n 64 --seed 0 -o grid.png")
-    click.echo(f"  go on    ganzoo resume {run.directory} --epochs N")
-    click.echo(f"  curves   tensorboard --logdir {run.directory.parent}")
+    if (run.directory / "samples").is_dir():
+        click.echo(f"  look     {run.directory / 'samples'}")
+    click.echo(f"  sample   ganzoo sample {directory} -n 64 --seed 0 -o grid.png")
+    click.echo(f"  go on    ganzoo resume {directory} --epochs N")
+    click.echo(f"  curves   tensorboard --logdir {logs}")
 
 
 def _assignment(text: str) -> tuple[str, Any]:

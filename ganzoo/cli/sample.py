@@ -1,5 +1,6 @@
 """``ganzoo sample``: draw from a trained run."""
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="grid.png for one picture, .pt or .npz for a tensor, any other name for a folder of single pictures. "
+    help="grid.png for one picture, .pt or .npz for a tensor, a name without a dot for a folder of single pictures. "
     "[default: DIRECTORY/grid.png]",
 )
 @click.option("--step", type=int, help="The checkpoint of this step, not the newest.")
@@ -61,10 +62,12 @@ def _write(samples: "Tensor", out: Path) -> None:
 
     kind = out.suffix.lower()
     if kind == ".pt":
-        torch.save(samples, out)
+        buffer = io.BytesIO()  # torch.save itself raises no OSError on a full disk
+        torch.save(samples, buffer)
+        out.write_bytes(buffer.getbuffer())
     elif kind == ".npz":
         np.savez_compressed(out, samples=samples.numpy())
-    elif samples.dim() != 4 or samples.shape[1] not in (1, 3):
+    elif not images.drawable(samples):
         raise UsageError(f"These samples have shape {tuple(samples.shape[1:])} and are no pictures: give .npz or .pt.")
     elif kind == ".png":
         images.save(images.grid(samples), out)

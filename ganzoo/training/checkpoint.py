@@ -73,14 +73,16 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(folder)
-    for old in list(saved(folder))[keep:]:
+    others = [other for other in saved(folder) if other != path]
+    for old in others[keep - 1 :]:
         _remove(old)
     return path
 
 
 def saved(folder: Path) -> Iterator[Path]:
     """Yield the checkpoints of a folder, the newest first."""
-    steps = {int(match[1]): path for path in folder.glob("step-*") if (match := _NAME.fullmatch(path.name))}
+    paths = (path for path in folder.glob("step-*") if path.is_dir())
+    steps = {int(match[1]): path for path in paths if (match := _NAME.fullmatch(path.name))}
     for step in sorted(steps, reverse=True):
         yield steps[step]
 
@@ -98,14 +100,17 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         names = [line.split("  ", 1)[1] for line in (path / _SUMS).read_text("utf-8").splitlines()]
-        if any(Path(name).name != name for name in names):
-            raise Damaged(f"{path}: {_SUMS} is damaged.")
+        if {*names, _SUMS} != {file.name for file in path.iterdir()}:
+            raise Damaged(f"{path}: its files are not those that {_SUMS} names.")
         contents = {name: (path / name).read_bytes() for name in names}
         expected, actual = (path / _SUMS).read_bytes(), _sums(contents)
         if expected != actual:
             wrong = [n for n, a, b in zip(names, expected.splitlines(), actual.splitlines(), strict=False) if a != b]
             raise Damaged(f"{path}: the checksum of {', '.join(wrong) or _SUMS} does not match.")
-        return _parse(contents)
+        loaded = _parse(contents)
+        if loaded.step != step_of(path):
+            raise Damaged(f"{path}: it is of step {loaded.step}, whatever its name says.")
+        return loaded
     except (OSError, ValueError, KeyError, IndexError, TypeError, SafetensorError) as error:
         raise Damaged(f"{path}: {type(error).__name__}: {error}.") from error
 
@@ -121,10 +126,14 @@ def newest_whole(paths: Iterable[Path]) -> tuple[Checkpoint | None, list[Damaged
     return None, complaints
 
 
-def tidy(folder: Path) -> None:
-    """Remove what a killed process left half written or half removed."""
+def rewind(folder: Path, step: int) -> None:
+    """Remove what a killed process left half written or half removed, and what is newer than ``step``: as the run goes
+    on from there, the newer ones were damaged."""
     for leftover in folder.glob(f".*{TEMPORARY}"):
         shutil.rmtree(leftover)
+    for path in list(saved(folder)):
+        if step_of(path) > step:
+            _remove(path)
 
 
 def pack(trees: Mapping[str, Mapping[str, Any]]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -184,6 +193,8 @@ def _format(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 def _parse(contents: Mapping[str, bytes]) -> Checkpoint:
     state = json.loads(contents["state.json"])
+    if not isinstance(state, dict):
+        raise ValueError("state.json is no object")
     return Checkpoint(
         step=state.pop("step"),
         weights=parse_tensors(contents["weights.safetensors"]),

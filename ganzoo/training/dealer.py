@@ -5,7 +5,9 @@ resumed run is dealt the very batches it would have been dealt. Resident and str
 """
 
 import signal
+import threading
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -63,11 +65,12 @@ class Dealer:
             batch_sampler=_Lists(self._indices(step)),
             num_workers=self.workers,
             multiprocessing_context="spawn" if self.workers else None,
-            worker_init_fn=_ignore_interrupts,
             pin_memory=self.device.type == "cuda",
             generator=randomness.generator(self.seed, "workers"),
         )
-        for batch in loader:
+        with _uninterrupted():
+            fetched = iter(loader)  # the workers start here
+        for batch in fetched:
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def _indices(self, step: int) -> Iterator[Tensor]:
@@ -103,9 +106,18 @@ class _Lists:
         return (index.tolist() for index in self.indices)
 
 
-def _ignore_interrupts(worker: int) -> None:
-    """Leave Ctrl-C to the main process, which finishes its step and saves."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Processes started within the block ignore Ctrl-C, from their first moment on: the main process finishes its step
+    and saves, and needs them for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _room(device: torch.device) -> float:

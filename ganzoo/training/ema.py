@@ -4,7 +4,7 @@ Source: Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training",
     average <- decay * average + (1 - decay) * weights, each step; buffers (batch statistics) are copied.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -18,29 +18,33 @@ class Average:
 
     def __init__(self, model: Model, decay: float) -> None:
         self.weight = 1.0 - decay
-        networks = [(name, model.get_submodule(name)) for name in model.averaged]
-        self._live = {f"{name}.{key}": p.data for name, net in networks for key, p in net.named_parameters()}
-        self._buffers = {f"{name}.{key}": b for name, net in networks for key, b in net.named_buffers()}
-        self.tensors: dict[str, Tensor] = {k: t.clone() for k, t in (self._live | self._buffers).items()}
-        self._mean = [self.tensors[key] for key in self._live]
+        self._live: dict[str, Tensor] = {}  # what the checkpoint of the networks holds, by the same names
+        learned = []
+        for name in model.averaged:
+            network = model.get_submodule(name)
+            self._live |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
+            learned += [f"{name}.{key}" for key, _ in network.named_parameters(remove_duplicate=False)]
+        self.tensors = {key: value.clone() for key, value in self._live.items()}
+        self._followers = [self.tensors[key] for key in learned]
+        self._leaders = [self._live[key] for key in learned]
+        self._copied = [(self.tensors[key], self._live[key]) for key in self._live.keys() - set(learned)]
 
     def update(self) -> None:
         """Move the average towards the weights as they are now."""
-        torch._foreach_lerp_(self._mean, list(self._live.values()), self.weight)
-        for key, buffer in self._buffers.items():
-            self.tensors[key].copy_(buffer)
+        torch._foreach_lerp_(self._followers, self._leaders, self.weight)
+        for ours, theirs in self._copied:
+            ours.copy_(theirs)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
         """Within the block, the model's networks have the averaged weights."""
-        self._swap()
+        kept = {key: value.clone() for key, value in self._live.items()}
+        self._write(self.tensors)
         try:
             yield
         finally:
-            self._swap()
+            self._write(kept)
 
-    def _swap(self) -> None:
-        for key, live in (self._live | self._buffers).items():
-            kept = live.clone()
-            live.copy_(self.tensors[key])
-            self.tensors[key].copy_(kept)
+    def _write(self, tensors: Mapping[str, Tensor]) -> None:
+        for key, live in self._live.items():
+            live.copy_(tensors[key])

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import torch
 
 from ganzoo import options
 from ganzoo.data import Data, Field
-from ganzoo.errors import GanzooError, UsageError
+from ganzoo.errors import GanzooError, UsageError, unknown
 from ganzoo.loss import Loss, Turn
 from ganzoo.model import Model
 from ganzoo.plugins import Part, Zoo, describe
@@ -51,12 +52,16 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     with randomness.preserved():
         randomness.seed_global(randomness.derive(settings.seed, "weights"))
         data = _construct(zoo, "data", recipe, lambda: classes["data"](**chosen["data"]))
+        if not getattr(data, "fields", None) or not len(data):
+            raise UsageError(f"The data {recipe.data.name!r} are empty: they have no fields, or no examples.")
         _check_fields(recipe, data, classes["model"], classes["loss"])
         model = _construct(zoo, "model", recipe, lambda: classes["model"](data.fields, **chosen["model"]))
         loss = _construct(zoo, "loss", recipe, lambda: classes["loss"](**chosen["loss"]))
-    turns = tuple(loss.turns())
+    for network in model.averaged if settings.ema else ():
+        if not hasattr(model, network):
+            raise UsageError(f"train.ema: the model {recipe.model.name!r} has no network {network!r} to average.")
+    turns = _construct(zoo, "loss", recipe, lambda: tuple(loss.turns()))
     _check_game(zoo, recipe, data, model, loss, turns)
-    _check_shape(recipe, data, model)
 
     parts: dict[str, Any] = {
         kind: PartChoice(getattr(recipe, kind).name, options.plain(classes[kind], chosen[kind])) for kind in _KINDS
@@ -85,6 +90,8 @@ def choose_device(name: str) -> torch.device:
         UsageError: this machine, or this build of torch, has no such device.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name not in (*there, "auto"):
+        raise unknown("device", name, (*there, "auto"))
     if name == "auto":
         name = next(device for device, available in there.items() if available)
     if not there[name]:
@@ -143,29 +150,20 @@ def _check_game(zoo: Zoo, recipe: Recipe, data: Data, model: Model, loss: Loss, 
                 f"{what} asks the model for {attribute!r}, which {recipe.model.name!r} does not have; "
                 f"these do: {names}."
             )
+    if not turns or not all(isinstance(turn, Turn) and turn.every >= 1 for turn in turns):
+        raise UsageError(f"{what} must have turns, each a Turn with every = 1 or more, not {turns!r:.200}.")
+    for player, networks in model.players.items():
+        for network in networks:
+            try:
+                attrgetter(network)(model)
+            except AttributeError:
+                raise UsageError(
+                    f"The model {recipe.model.name!r} says that {player!r} owns {network!r}, but has no such network."
+                ) from None
     for turn in turns:
         if turn.player not in model.players:
             players = ", ".join(model.players)
             raise UsageError(f"{what} moves {turn.player!r}, but the model {recipe.model.name!r} has: {players}.")
-
-
-def _check_shape(recipe: Recipe, data: Data, model: Model) -> None:
-    """Generate two samples and hold their shape against the data's."""
-    field = data.fields[model.target]
-    name = recipe.model.name
-    with randomness.preserved(), torch.no_grad():
-        model.eval()
-        try:
-            shape = tuple(model.generate(model.latent(2, torch.Generator())).shape)
-        except Exception as error:
-            raise UsageError(f"The model {name!r} cannot generate with these settings: {describe(error)}.") from error
-        finally:
-            model.train()
-    if shape != (2, *field.shape):
-        raise UsageError(
-            f"The model {name!r} generates samples of shape {shape[1:]}, but {model.target!r} of the data "
-            f"{recipe.data.name!r} has {field.shape}."
-        )
 
 
 def _has(model: Model, attribute: str) -> bool:

@@ -26,6 +26,16 @@ class Ledger:
         for name, value in scalars.items():
             self._notes.append((step, prefix + name, value.detach()))
 
+    def check_names(self) -> None:
+        """Refuse a scalar that would be taken for another entry of a line of metrics.
+
+        Raises:
+            ValueError: the name is taken.
+        """
+        for _, name, _ in self._notes:
+            if name in ("step", "epoch", "seconds", "images_per_second"):
+                raise ValueError(f"a watched scalar cannot be called {name!r}, which each tick has already")
+
     def settle(self) -> dict[str, float]:
         """Return the mean of each scalar since the last call, and forget them.
 

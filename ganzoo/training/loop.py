@@ -4,11 +4,13 @@ Nothing in a step leaves the device: scalars are noted as tensors, and everythin
 checkpoint) happens between steps, when it is due.
 """
 
+import copy
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from types import FrameType
 from typing import Any
@@ -18,7 +20,9 @@ from torch import Tensor
 
 from ganzoo import images
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError, Interrupted
+from ganzoo.errors import GanzooError, Interrupted, UsageError
+from ganzoo.plugins import describe
+from ganzoo.registry import PARTS
 from ganzoo.training import checkpoint, randomness
 from ganzoo.training.checkpoint import Checkpoint
 from ganzoo.training.dealer import Dealer
@@ -54,18 +58,52 @@ class Training:
         """Play one step: every turn that is due moves its player once, on its own parameters and no others."""
         turns = [turn for turn in self.turns if step % turn.every == 0]
         now = self.loss.begin(self.model, real, {turn.player for turn in turns}, self.rng)
-        for turn in turns:
+        for number, turn in enumerate(turns, start=1):
             player = self.players[turn.player]
             terms = turn.objective(self.model, real, now)
             for parameter in player.parameters:
                 parameter.grad = None
             # Only the mover's parameters get gradients; the graph stays for the turns that share what began the step.
-            _sum(terms.loss).backward(inputs=player.parameters, retain_graph=turn is not turns[-1])
+            _sum(terms.loss).backward(inputs=player.parameters, retain_graph=number < len(turns))
             player.optimizer.step()
             ledger.note(step, terms.loss, "loss/")
             ledger.note(step, terms.watch)
         if self.average:
             self.average.update()
+
+    def rehearse(self) -> None:
+        """Play one step on copies, with every player moving, and preview: what breaks, breaks before anything is
+        written.
+
+        Raises:
+            UsageError: the parts do not play together.
+        """
+        recipe, field = self.experiment.recipe, self.experiment.data.fields[self.model.target]
+        try:
+            with randomness.preserved(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is worth a warning will be said in the run
+                twin = copy.copy(self)
+                twin.model, twin.loss = copy.deepcopy((self.model, self.loss))
+                twin.turns, twin.players = tuple(twin.loss.turns()), seat(twin.model, self.experiment.optimizers)
+                twin.average, twin.rng = None, randomness.generator(0, "rehearsal", device=self.experiment.device)
+                real, ledger = self.dealer.some(min(2, self.settings.batch_size)), Ledger()
+                sample = twin.model.generate(twin.model.latent(2, twin.rng))
+                if sample.shape[1:] != field.shape:
+                    raise UsageError(
+                        f"The model {recipe.model.name!r} generates samples of shape {tuple(sample.shape[1:])}, but "
+                        f"{self.model.target!r} of the data {recipe.data.name!r} has {field.shape}."
+                    )
+                twin.play(0, real, ledger)  # 0 is a multiple of every `every`
+                ledger.check_names()
+                twin._preview(twin._fixed())
+        except GanzooError:
+            raise
+        except Exception as error:
+            parts = ", ".join(f"{kind} {getattr(recipe, kind).name!r}" for kind in ("data", "model", "loss"))
+            raise UsageError(
+                f"These parts do not play together: {parts}. A rehearsal of one step ended in "
+                f"{describe(error)} (--debug shows where)."
+            ) from error
 
     def run(self, directory: RunDirectory, observers: Observers) -> None:
         """Train to the end, from wherever it stands, and leave everything in the run directory.
@@ -76,9 +114,9 @@ class Training:
         """
         info = self._info(directory)
         ending = ("failed", "")
-        observers.tell("ganzoo_run_started", run=info)
-        with randomness.preserved(), _signals() as signals:
+        with randomness.preserved(), _deterministic(self.experiment.device), _signals() as signals:
             try:
+                observers.tell("ganzoo_run_started", run=info)
                 randomness.set_global_state(*self._global)
                 directory.write_record(info, "running", "", self.step, self.seconds)
                 self._train(directory, observers, info, signals)
@@ -106,6 +144,10 @@ class Training:
                     f"Out of memory at step {self.step}. {self._where_saved(directory)} Train with a smaller "
                     "--batch-size, or with --set train.resident=never."
                 ) from error
+            except KeyboardInterrupt as error:  # a second signal: stop at once
+                where = f"at once, in step {self.step + 1}; not saved. {self._where_saved(directory)}"
+                ending = ("interrupted", where)
+                raise Interrupted(f"{where} Go on with: ganzoo resume {directory.path}", signal.SIGINT) from error
             except BaseException as error:
                 ending = ("failed", f"{type(error).__name__}: {error}")
                 raise
@@ -139,7 +181,7 @@ class Training:
             tick = Tick(step, step / per_epoch, step % per_epoch == 0, self.seconds, speed, scalars)
             directory.write_metrics(tick)
             observers.tell("ganzoo_tick", run=info, tick=tick)
-            if tick.ends_epoch and (step // per_epoch) % settings.sample_every == 0:
+            if step == end or (tick.ends_epoch and (step // per_epoch) % settings.sample_every == 0):
                 self._show(directory, observers, info, fixed)
             if step % settings.checkpoint_every == 0 or step == end or stopping:
                 self._save(directory, observers, info)
@@ -167,7 +209,7 @@ class Training:
         self, directory: RunDirectory, observers: Observers, info: RunInfo, fixed: Batch, first: bool = False
     ) -> None:
         """Draw what the model previews, where that is images: a PNG each, and the same for observers."""
-        previews = {name: value for name, value in self._preview(fixed).items() if value.dim() == 4}
+        previews = {name: value for name, value in self._preview(fixed).items() if images.drawable(value)}
         if not previews:
             return
         directory.samples.mkdir(exist_ok=True)
@@ -202,6 +244,7 @@ class Training:
                 average=checkpoint.on_host(self.average.tensors) if self.average else {},
                 training=training,
                 rest={
+                    "settings": self._identity(),
                     "fields": {name: field.plain() for name, field in self.experiment.data.fields.items()},
                     "seconds": self.seconds,
                     "best": self.best,
@@ -218,10 +261,17 @@ class Training:
         """Put everything where the checkpoint stands, to the bit.
 
         Raises:
-            GanzooError: the checkpoint is of another recipe.
+            UsageError: recipe.toml was changed since in what a resume cannot change.
+            GanzooError: the checkpoint does not fit.
         """
-        state = checkpoint.unpack(saved.training, saved.rest["structure"])
+        for name, value in self._identity().items():
+            if saved.rest.get("settings", {}).get(name, value) != value:
+                raise UsageError(
+                    f"The run was trained with other settings of {name!r} than recipe.toml has now. Put them back "
+                    f"({saved.rest['settings'][name]}), or train anew: ganzoo run DIR/recipe.toml."
+                )
         try:
+            state = checkpoint.unpack(saved.training, saved.rest["structure"])
             self.model.load_state_dict(saved.weights)
             self.loss.load_state_dict(state["loss"])
             for name, player in self.players.items():
@@ -229,11 +279,18 @@ class Training:
             if self.average:
                 for key, tensor in self.average.tensors.items():
                     tensor.copy_(saved.average[key])
-        except (RuntimeError, KeyError, ValueError) as error:
+            self.rng.set_state(state["rng"].pop("noise"))
+            self._global = (state["rng"], saved.rest["random"])
+            self.step, self.seconds, self.best = saved.step, saved.rest["seconds"], saved.rest["best"]
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
-        self.rng.set_state(state["rng"].pop("noise"))
-        self._global = (state["rng"], saved.rest["random"])
-        self.step, self.seconds, self.best = saved.step, saved.rest["seconds"], saved.rest["best"]
+
+    def _identity(self) -> dict[str, Any]:
+        """Return the settings that make the run what it is: with others, a checkpoint is not this run's."""
+        recipe = self.experiment.recipe
+        parts = {kind: {"name": part.name, **part.settings} for kind in PARTS for part in (getattr(recipe, kind),)}
+        train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema")}
+        return {**parts, "optimizer": dict(recipe.optimizer), "train": train}
 
     def _info(self, directory: RunDirectory) -> RunInfo:
         return RunInfo(
@@ -262,17 +319,22 @@ def _sum(terms: Mapping[str, Tensor]) -> Tensor:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them, so that a step can end and be saved. A second one of them
-    acts at once. Outside the main thread, and where a signal is ignored (a background job), nothing changes."""
+    """Collect SIGINT and SIGTERM instead of dying of them, so that a step can end and be saved.
+
+    Another one more than a second later acts at once; sooner, it is the same one, delivered twice by a launcher.
+    Outside the main thread, and where a signal is ignored (a background job), nothing changes.
+    """
     caught: list[int] = []
+    first: list[float] = []
     if threading.current_thread() is not threading.main_thread():
         yield caught
         return
 
     def catch(number: int, frame: FrameType | None) -> None:
-        if caught:
+        if caught and time.monotonic() - first[0] > 1.0:
             raise KeyboardInterrupt
         caught.append(number)
+        first.append(time.monotonic())
 
     ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
     previous = {s: signal.signal(s, catch) for s in ours}
@@ -281,6 +343,13 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for s, handler in previous.items():
             signal.signal(s, handler)
+
+
+def _deterministic(device: torch.device) -> AbstractContextManager[None]:
+    """Have cuDNN choose algorithms that give the same bits each time; other devices do so anyway."""
+    if device.type == "cuda":
+        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    return nullcontext()
 
 
 @contextmanager

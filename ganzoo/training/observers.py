@@ -18,10 +18,13 @@ class Observers:
         with randomness.preserved():
             for plugin in self._zoo.plugins:
                 caller = self._zoo.caller(plugin, hook)
-                if caller is None or plugin in self._silenced:
+                silenced = plugin in self._silenced and hook != "ganzoo_run_ended"  # it may still close what it opened
+                if caller is None or silenced:
                     continue
                 try:
                     caller(**arguments)
-                except Exception as error:
+                except (Exception, SystemExit) as error:
+                    if plugin in self._silenced:
+                        continue
                     self._silenced.add(plugin)
                     warn(f"the plugin {plugin} failed in {hook} and is left out of this run: {describe(error)}")

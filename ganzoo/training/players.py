@@ -14,7 +14,8 @@ from ganzoo.model import Model
 from ganzoo.options import Option
 
 Rate = Annotated[float, Option("Learning rate", gt=0)]
-Betas = Annotated[tuple[float, float], Option("Decay of the gradient's mean and of its square's")]
+Share = Annotated[float, Option("", ge=0, lt=1)]
+Betas = Annotated[tuple[Share, Share], Option("Decay of the gradient's mean and of its square's")]
 Epsilon = Annotated[float, Option("Added to the denominator", ge=0)]
 Decay = Annotated[float, Option("Weight decay", ge=0)]
 Parameters = Iterable[nn.Parameter]
@@ -119,4 +120,5 @@ def _check(shared: Mapping[str, Any], own: Any, player: str) -> dict[str, Any]:
 
 
 def _parameters(part: nn.Module | nn.Parameter) -> Iterable[nn.Parameter]:
-    return [part] if isinstance(part, nn.Parameter) else part.parameters()
+    parameters = [part] if isinstance(part, nn.Parameter) else part.parameters()
+    return (parameter for parameter in parameters if parameter.requires_grad)  # a frozen one is nobody's to move

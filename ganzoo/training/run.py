@@ -10,6 +10,7 @@ checkpoints/      see checkpoint.py
 
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ RECIPE, RECORD, METRICS, SAMPLES, CHECKPOINTS, LOCK = (
     "checkpoints",
     ".lock",
 )
+
+_PICTURE = re.compile(r".+-(\d{8,})\.png")
 
 
 @dataclass(frozen=True)
@@ -92,27 +95,34 @@ class RunDirectory:
         self.metrics = path / METRICS
 
     @classmethod
-    def create(cls, path: Path | None, recipe: Recipe) -> "RunDirectory":
-        """Make the directory (``runs/NAME/TIME`` unless ``path`` says otherwise) and write the recipe into it.
+    @contextmanager
+    def create(cls, path: Path | None, recipe: Recipe) -> Iterator["RunDirectory"]:
+        """Make the directory (``runs/NAME/TIME`` unless ``path`` says otherwise), write the recipe into it, and hold it
+        for this process within the block.
 
         Raises:
-            UsageError: it cannot be made, or something is in it already.
+            UsageError: it cannot be made or written to, or something is in it already.
+            GanzooError: another process is making it at this moment.
         """
         try:
-            if path is None:
-                path = _fresh(Path("runs") / recipe.name)
+            path = path or _fresh(Path("runs") / recipe.name)
             path.mkdir(parents=True, exist_ok=True)
-            if (path / RECIPE).exists():
-                raise UsageError(
-                    f"{path} holds a run already. Go on with it by 'ganzoo resume {path}', or give another --out."
-                )
-            if any(not p.name.endswith(TEMPORARY) and p.name != LOCK for p in path.iterdir()):
-                raise UsageError(f"{path} is not empty. Give another --out.")
+            run = cls(path)
+            run._check_free()  # before the lock, which is a file too
         except OSError as error:
             raise UsageError(f"Cannot make the run directory {path}: {error.strerror or error}.") from error
-        run = cls(path)
-        run.write_recipe(recipe)
-        return run
+        with run.locked():
+            run._check_free()  # and again, now that nobody else can write
+            run.write_recipe(recipe)
+            yield run
+
+    def _check_free(self) -> None:
+        if (self.path / RECIPE).exists():
+            raise UsageError(
+                f"{self.path} holds a run already. Go on with it by 'ganzoo resume {self.path}', or give another --out."
+            )
+        if any(not p.name.endswith(TEMPORARY) and p.name != LOCK for p in self.path.iterdir()):
+            raise UsageError(f"{self.path} is not empty. Give another --out.")
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -122,7 +132,11 @@ class RunDirectory:
             UsageError: there is none.
         """
         if not (path / RECIPE).is_file():
-            what = "has no recipe.toml, so it is not a run directory" if path.is_dir() else "does not exist"
+            what = "does not exist"
+            if path.exists():
+                what = (
+                    "has no recipe.toml, so it is no run directory" if path.is_dir() else "is a file, no run directory"
+                )
             raise UsageError(f"{path} {what}. Runs are made by 'ganzoo run', under runs/ unless --out says otherwise.")
         return cls(path)
 
@@ -178,11 +192,11 @@ class RunDirectory:
             file.write(json.dumps(line) + "\n")
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """Return the lines of metrics.jsonl; a last line that a kill cut short is left out."""
+        """Return the lines of metrics.jsonl; one that is no tick (cut short by a kill, edited) is left out."""
         if not self.metrics.exists():
             return []
-        lines = self.metrics.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line) for line in lines[:-1]]
+        lines = map(_tick_of, self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"))
+        return [line for line in lines if line]
 
     def picture(self, name: str, step: int) -> Path:
         """Return where a picture of that step goes."""
@@ -190,11 +204,11 @@ class RunDirectory:
 
     def rewind(self, step: int) -> None:
         """Forget what a stopped session left behind after ``step``, the last it saved, and what it left half done."""
-        for leftover in self.path.glob(f".*{TEMPORARY}"):
-            leftover.unlink()
-        checkpoint.tidy(self.checkpoints)
-        for picture in self.samples.glob("*-*.png"):
-            if int(picture.stem.rpartition("-")[2]) > step:
+        for name in (RECIPE, RECORD, METRICS):
+            (self.path / f".{name}{TEMPORARY}").unlink(missing_ok=True)
+        checkpoint.rewind(self.checkpoints, step)
+        for picture in self.samples.glob("*.png"):
+            if (match := _PICTURE.fullmatch(picture.name)) and int(match[1]) > step:
                 picture.unlink()
         if self.metrics.exists():
             kept = "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= step)
@@ -212,10 +226,20 @@ class RunDirectory:
             lock.acquire(timeout=0)
         except Timeout:
             raise GanzooError(f"{self.path} is in use by another process. Wait for it, or stop it first.") from None
+        except OSError as error:
+            raise UsageError(f"Cannot write to {self.path}: {error.strerror or error}.") from error
         try:
             yield
         finally:
             lock.release()
+
+
+def _tick_of(line: str) -> dict[str, float] | None:
+    try:
+        tick = json.loads(line)
+    except ValueError:
+        return None
+    return tick if isinstance(tick, dict) and isinstance(tick.get("step"), int) else None
 
 
 def _fresh(folder: Path) -> Path:

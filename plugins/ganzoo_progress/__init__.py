@@ -2,6 +2,8 @@
 
 import sys
 
+import click
+
 from ganzoo import hookimpl
 
 _displays = {}  # run directory -> _Bar or _Lines
@@ -55,12 +57,12 @@ class _Lines:
 
     def __init__(self, run):
         self.run = run
-        print(_headline(run), flush=True)
+        click.echo(_headline(run))
 
     def tick(self, tick):
         if tick.ends_epoch or tick.step == self.run.total_steps:
             epochs = _epochs(self.run.total_steps / self.run.steps_per_epoch)
-            print(f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}", flush=True)
+            click.echo(f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}")
 
     def close(self):
         pass

@@ -10,8 +10,9 @@ def ganzoo_run_started(run):
     """Open an event file; what an earlier session wrote after the checkpoint we go on from is hidden by purge_step."""
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(run.directory), purge_step=run.start_step + 1 if run.start_step else None)
-    _writers[run.directory] = writer
+    earlier = any(run.directory.glob("events.out.tfevents.*"))
+    purge = run.start_step + 1 if run.start_step else 0
+    _writers[run.directory] = SummaryWriter(str(run.directory), purge_step=purge if earlier else None)
 
 
 @hookimpl
