@@ -20,6 +20,7 @@ from ganzoo.training.checkpoint import Checkpoint
 from ganzoo.training.experiment import build, build_model, choose_device
 from ganzoo.training.loop import Training
 from ganzoo.training.observers import Observers
+from ganzoo.training.rehearsal import rehearse
 from ganzoo.training.run import RunDirectory
 
 _BATCH = 256  # samples generated at a time
@@ -106,7 +107,7 @@ def train(
     chosen = replace(chosen, train={**chosen.train, **{k: v for k, v in given.items() if v is not None}})
 
     training = Training(build(zoo, chosen))
-    training.rehearse()
+    rehearse(training)
     with RunDirectory.create(Path(out) if out is not None else None, training.experiment.recipe) as directory:
         training.run(directory, Observers(zoo))
     return _trained(directory, training)

@@ -121,5 +121,5 @@ def _judge_both(model: Model, real: Batch, now: Batch) -> tuple[Tensor, Tensor]:
     if model.across:
         return model.judge(sample, real)["score"], model.judge(fake, now)["score"]
     given = {name: torch.cat([real[name], now[name]]) for name in real.keys() & now.keys()}
-    scores = model.judge(torch.cat([sample, fake]), given)["score"]
-    return scores[: len(sample)], scores[len(sample) :]
+    score_real, score_fake = model.judge(torch.cat([sample, fake]), given)["score"].split(len(sample))
+    return score_real, score_fake

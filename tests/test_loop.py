@@ -14,6 +14,7 @@ from ganzoo.training.ema import Average
 from ganzoo.training.experiment import build
 from ganzoo.training.ledger import Ledger, NonFinite
 from ganzoo.training.loop import Training
+from ganzoo.training.rehearsal import rehearse
 from ganzoo.training.settings import TrainSettings
 
 
@@ -200,7 +201,7 @@ def test_a_loss_that_moves_nobody(parts, monkeypatch):
 def test_a_model_that_generates_another_shape(parts, monkeypatch):
     monkeypatch.setattr(Trio, "generate", lambda self, latent: latent["z"][:, :1])
     with pytest.raises(UsageError, match=r"generates samples of shape \(1,\), but 'point'.*has \(2,\)"):
-        Training(build(Zoo(), recipe())).rehearse()
+        rehearse(Training(build(Zoo(), recipe())))
 
 
 # --- its pieces -----------------------------------------------------------------------------------------------------

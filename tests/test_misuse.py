@@ -87,6 +87,7 @@ def test_odd_parts_are_refused_before_anything_is_written(ganzoo, workplace, ins
 def test_a_rehearsal_leaves_no_trace(workplace):
     from ganzoo.training.experiment import build
     from ganzoo.training.loop import Training
+    from ganzoo.training.rehearsal import rehearse
 
     training = Training(build(Zoo(), Zoo().recipe("fc-mnist").with_setting("data.split", "test")))
     before = [
@@ -94,7 +95,7 @@ def test_a_rehearsal_leaves_no_trace(workplace):
         training.rng.get_state(),
         torch.get_rng_state(),
     ]
-    training.rehearse()
+    rehearse(training)
     assert all(torch.equal(value, before[0][name]) for name, value in training.model.state_dict().items())
     assert torch.equal(training.rng.get_state(), before[1])
     assert torch.equal(torch.get_rng_state(), before[2])

@@ -4,10 +4,7 @@ The order of an epoch is a function of the seed and the epoch alone, so the posi
 resumed run is dealt the very batches it would have been dealt. Resident and streamed data come in the same order.
 """
 
-import signal
-import threading
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -17,6 +14,7 @@ from ganzoo.data import Batch, Data
 from ganzoo.errors import UsageError
 from ganzoo.training import randomness
 from ganzoo.training.settings import TrainSettings
+from ganzoo.training.signals import ignored
 
 
 class Dealer:
@@ -68,7 +66,7 @@ class Dealer:
             pin_memory=self.device.type == "cuda",
             generator=randomness.generator(self.seed, "workers"),
         )
-        with _uninterrupted():
+        with ignored():
             fetched = iter(loader)  # the workers start here
         for batch in fetched:
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
@@ -104,20 +102,6 @@ class _Lists:
 
     def __iter__(self) -> Iterator[list[int]]:
         return (index.tolist() for index in self.indices)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Processes started within the block ignore Ctrl-C, from their first moment on: the main process finishes its step
-    and saves, and needs them for that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _room(device: torch.device) -> float:

@@ -4,15 +4,11 @@ Nothing in a step leaves the device: scalars are noted as tensors, and everythin
 checkpoint) happens between steps, when it is due.
 """
 
-import copy
 import signal
-import threading
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from types import FrameType
 from typing import Any
 
 import torch
@@ -21,7 +17,6 @@ from torch import Tensor
 from ganzoo import images
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError, Interrupted, UsageError
-from ganzoo.plugins import describe
 from ganzoo.registry import PARTS
 from ganzoo.training import checkpoint, randomness
 from ganzoo.training.checkpoint import Checkpoint
@@ -32,6 +27,7 @@ from ganzoo.training.ledger import Ledger, NonFinite
 from ganzoo.training.observers import Observers
 from ganzoo.training.players import seat
 from ganzoo.training.run import RunDirectory, RunInfo, Tick
+from ganzoo.training.signals import collected
 
 
 class Training:
@@ -71,40 +67,6 @@ class Training:
         if self.average:
             self.average.update()
 
-    def rehearse(self) -> None:
-        """Play one step on copies, with every player moving, and preview: what breaks, breaks before anything is
-        written.
-
-        Raises:
-            UsageError: the parts do not play together.
-        """
-        recipe, field = self.experiment.recipe, self.experiment.data.fields[self.model.target]
-        try:
-            with randomness.preserved(), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # what is worth a warning will be said in the run
-                twin = copy.copy(self)
-                twin.model, twin.loss = copy.deepcopy((self.model, self.loss))
-                twin.turns, twin.players = tuple(twin.loss.turns()), seat(twin.model, self.experiment.optimizers)
-                twin.average, twin.rng = None, randomness.generator(0, "rehearsal", device=self.experiment.device)
-                real, ledger = self.dealer.some(min(2, self.settings.batch_size)), Ledger()
-                sample = twin.model.generate(twin.model.latent(2, twin.rng))
-                if sample.shape[1:] != field.shape:
-                    raise UsageError(
-                        f"The model {recipe.model.name!r} generates samples of shape {tuple(sample.shape[1:])}, but "
-                        f"{self.model.target!r} of the data {recipe.data.name!r} has {field.shape}."
-                    )
-                twin.play(0, real, ledger)  # 0 is a multiple of every `every`
-                ledger.check_names()
-                twin._preview(twin._fixed())
-        except GanzooError:
-            raise
-        except Exception as error:
-            parts = ", ".join(f"{kind} {getattr(recipe, kind).name!r}" for kind in ("data", "model", "loss"))
-            raise UsageError(
-                f"These parts do not play together: {parts}. A rehearsal of one step ended in "
-                f"{describe(error)} (--debug shows where)."
-            ) from error
-
     def run(self, directory: RunDirectory, observers: Observers) -> None:
         """Train to the end, from wherever it stands, and leave everything in the run directory.
 
@@ -114,7 +76,7 @@ class Training:
         """
         info = self._info(directory)
         ending = ("failed", "")
-        with randomness.preserved(), _deterministic(self.experiment.device), _signals() as signals:
+        with randomness.preserved(), _deterministic(self.experiment.device), collected() as signals:
             try:
                 observers.tell("ganzoo_run_started", run=info)
                 randomness.set_global_state(*self._global)
@@ -159,7 +121,7 @@ class Training:
     def _train(self, directory: RunDirectory, observers: Observers, info: RunInfo, signals: list[int]) -> None:
         settings, per_epoch, end = self.settings, self.dealer.steps_per_epoch, self.total_steps
         ledger = Ledger()
-        fixed = self._fixed()
+        fixed = self.fixed()
         if self.step == 0:
             self._show(directory, observers, info, fixed, first=True)
         marked_step, marked_time, before = self.step, time.perf_counter(), self.seconds
@@ -199,7 +161,7 @@ class Training:
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 
-    def _fixed(self) -> Batch:
+    def fixed(self) -> Batch:
         """Return the real batch and the latents that every picture of this run is made from."""
         real = self.dealer.some(self.settings.sample_count)
         rng = randomness.generator(self.settings.seed, "pictures", device=self.experiment.device)
@@ -209,7 +171,7 @@ class Training:
         self, directory: RunDirectory, observers: Observers, info: RunInfo, fixed: Batch, first: bool = False
     ) -> None:
         """Draw what the model previews, where that is images: a PNG each, and the same for observers."""
-        previews = {name: value for name, value in self._preview(fixed).items() if images.drawable(value)}
+        previews = {name: value for name, value in self.preview(fixed).items() if images.drawable(value)}
         if not previews:
             return
         directory.samples.mkdir(exist_ok=True)
@@ -218,7 +180,8 @@ class Training:
                 images.save(images.grid(value), directory.picture(name, self.step))
         observers.tell("ganzoo_samples", run=info, step=self.step, images=previews)
 
-    def _preview(self, fixed: Batch) -> Mapping[str, Tensor]:
+    def preview(self, fixed: Batch) -> Mapping[str, Tensor]:
+        """Return what the model previews, on the host, from the averaged weights where an average is kept."""
         self.model.eval()
         try:
             with randomness.preserved(), torch.no_grad(), self.average.applied() if self.average else nullcontext():
@@ -315,34 +278,6 @@ def _sum(terms: Mapping[str, Tensor]) -> Tensor:
     for term in others:
         first = first + term
     return first
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them, so that a step can end and be saved.
-
-    Another one more than a second later acts at once; sooner, it is the same one, delivered twice by a launcher.
-    Outside the main thread, and where a signal is ignored (a background job), nothing changes.
-    """
-    caught: list[int] = []
-    first: list[float] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
-
-    def catch(number: int, frame: FrameType | None) -> None:
-        if caught and time.monotonic() - first[0] > 1.0:
-            raise KeyboardInterrupt
-        caught.append(number)
-        first.append(time.monotonic())
-
-    ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
-    previous = {s: signal.signal(s, catch) for s in ours}
-    try:
-        yield caught
-    finally:
-        for s, handler in previous.items():
-            signal.signal(s, handler)
 
 
 def _deterministic(device: torch.device) -> AbstractContextManager[None]:
