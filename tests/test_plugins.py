@@ -1,5 +1,6 @@
 """Plugins: a stranger's works like ours; a broken one is named and harms nobody."""
 
+import json
 import os
 import subprocess
 import sys
@@ -40,6 +41,8 @@ def test_a_broken_plugin_is_named_and_the_others_work(ganzoo, install, source, c
     assert "unlucky-gan (of unlucky-gan 1.0)" in result.out
     assert complaint in result.out
     assert "fc-mnist  unconditional" in result.out
+    plugins = json.loads(ganzoo("list", "--kind", "plugins", "--json").out)
+    assert any(complaint in (row["error"] or "") for row in plugins if row["plugin"] == "unlucky-gan")
     assert ganzoo("run", "fc-mnist", *TINY, "--steps", 2, "--out", "run").code == 0
 
 
@@ -96,6 +99,9 @@ def test_a_wrong_recipe_does_not_take_the_rest_of_its_file_down(ganzoo, install,
     assert "Did you mean 'model'?" in result.err
     with pytest.raises(UsageError, match="Two registry files give a recipe 'fc-mnist'"):
         Zoo().recipe("fc-mnist")
+    rows = {row["name"]: row for row in json.loads(ganzoo("list", "--json").out) if row["name"] != "fc-mnist"}
+    assert "Did you mean 'model'?" in rows["bad"]["error"]
+    assert rows["good"]["error"] is None
     text = ganzoo("list").out
     assert "Did you mean 'model'?" in text
     assert "is also given by" in text

@@ -23,40 +23,47 @@ def command(kind: str, as_json: bool) -> None:
     zoo = Zoo()
     rows = _rows(zoo, kind)
     if as_json:
-        broken = [
-            {"plugin": b.plugin.name, "distribution": b.plugin.distribution, "error": b.error} for b in zoo.broken
-        ]
-        click.echo(json.dumps(rows + (broken if kind == "plugins" else []), indent=2))
-    elif rows:
-        tables.show([key.upper() for key in rows[0]], [[str(v) or "-" for v in row.values()] for row in rows])
-    if zoo.broken and not as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    shown = [row for row in rows if kind != "plugins" or not row["error"]]  # broken plugins are listed below anyway
+    if shown:
+        columns = [key for key in shown[0] if key != "error"]
+        last = columns[-1]
+        table = [[str(row[key]) or "-" for key in columns[:-1]] + [row["error"] or row[last] or "-"] for row in shown]
+        tables.show([key.upper() for key in columns], table)
+    if zoo.broken:
         click.secho(f"\nBroken ({len(zoo.broken)}):", fg="red", bold=True)
         for problem in zoo.broken:
             click.echo(f"  {problem.plugin}: {problem.error}")
 
 
 def _rows(zoo: Zoo, kind: str) -> list[dict[str, Any]]:
+    """Return what to list, each with ``error``: None where nothing is wrong."""
     if kind == "recipes":
         return [_entry(entry) for entry in zoo.entries()]
     if kind == "plugins":
-        return [_origin(plugin) for plugin in zoo.plugins]
-    return [{"name": part.name, "object": part.target, **_origin(part.plugin)} for part in zoo.parts(kind)]
+        sound = [{**_origin(plugin), "error": None} for plugin in zoo.plugins]
+        return sound + [{**_origin(problem.plugin), "error": problem.error} for problem in zoo.broken]
+    parts = zoo.parts(kind)
+    return [{"name": part.name, "object": part.target, **_origin(part.plugin), "error": None} for part in parts]
 
 
 def _entry(entry: Entry) -> dict[str, Any]:
+    origin = _origin(entry.plugin or _NOBODY)
     recipe = entry.recipe
     if isinstance(recipe, UsageError):
-        row = dict.fromkeys(("task", "data", "model", "loss"), "broken") | {"evidence": str(recipe)}
-    else:
-        row = {
-            "task": recipe.task,
-            "data": recipe.data.name,
-            "model": recipe.model.name,
-            "loss": recipe.loss.name,
-            "evidence": recipe.evidence.get("result", ""),
-        }
-    evidence = row.pop("evidence")
-    return {"name": entry.name, **row, **_origin(entry.plugin or _NOBODY), "evidence": evidence}
+        names = dict.fromkeys(("task", "data", "model", "loss"), "broken")
+        return {"name": entry.name, **names, **origin, "evidence": "", "error": str(recipe)}
+    return {
+        "name": entry.name,
+        "task": recipe.task,
+        "data": recipe.data.name,
+        "model": recipe.model.name,
+        "loss": recipe.loss.name,
+        **origin,
+        "evidence": recipe.evidence.get("result", ""),
+        "error": None,
+    }
 
 
 def _origin(plugin: Plugin) -> dict[str, Any]:
