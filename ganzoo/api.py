@@ -155,6 +155,8 @@ def resume(
             run.rewind(training.step)
             run.write_recipe(training.experiment.recipe)
             training.run(run, Observers(zoo))
+        else:
+            warn(f"{run.path} is finished, at step {training.step}. Give more --epochs or --steps to go on.")
     return _trained(run, training)
 
 

@@ -175,7 +175,7 @@ def test_what_cannot_be_sampled(ganzoo, workplace):
 
 def test_resume_to_a_larger_goal_and_no_further(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 20, "--out", "run")
-    assert "step 20" in ganzoo("resume", "run").out
+    assert "run is finished, at step 20. Give more" in ganzoo("resume", "run").err
     result = ganzoo("resume", "run", "--steps", 10)
     assert result.code == 2
     assert "is at step 20 already" in result.err

@@ -228,10 +228,13 @@ class Training:
             GanzooError: the checkpoint does not fit.
         """
         for name, value in self._identity().items():
-            if saved.rest.get("settings", {}).get(name, value) != value:
+            trained = saved.rest.get("settings", {}).get(name, {})
+            if any(
+                value.get(key) != setting for key, setting in trained.items()
+            ):  # a newer ganzoo may know more of them
                 raise UsageError(
                     f"The run was trained with other settings of {name!r} than recipe.toml has now. Put them back "
-                    f"({saved.rest['settings'][name]}), or train anew: ganzoo run DIR/recipe.toml."
+                    f"({trained}), or train anew: ganzoo run DIR/recipe.toml."
                 )
         try:
             state = checkpoint.unpack(saved.training, saved.rest["structure"])
