@@ -26,27 +26,27 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 
 
 @hookspec
-def ganzoo_data() -> Mapping[str, str]:  # type: ignore[empty-body]
+def ganzoo_data() -> Mapping[str, str]:
     """Return the data sets this plugin brings: name -> ``"module:object"``, each a ``ganzoo.Data``."""
 
 
 @hookspec
-def ganzoo_models() -> Mapping[str, str]:  # type: ignore[empty-body]
+def ganzoo_models() -> Mapping[str, str]:
     """Return the models this plugin brings: name -> ``"module:object"``, each a ``ganzoo.Model``."""
 
 
 @hookspec
-def ganzoo_losses() -> Mapping[str, str]:  # type: ignore[empty-body]
+def ganzoo_losses() -> Mapping[str, str]:
     """Return the losses this plugin brings: name -> ``"module:object"``, each a ``ganzoo.Loss``."""
 
 
 @hookspec
-def ganzoo_commands() -> Mapping[str, str]:  # type: ignore[empty-body]
+def ganzoo_commands() -> Mapping[str, str]:
     """Return commands for the command line: name -> ``"module:object"``, each a ``click.Command``."""
 
 
 @hookspec
-def ganzoo_registry() -> str | PathLike[str]:  # type: ignore[empty-body]
+def ganzoo_registry() -> str | PathLike[str]:
     """Return the path of this plugin's own registry.toml: its recipes."""
 
 
