@@ -176,7 +176,7 @@ def load(
         GanzooError: no checkpoint is whole.
     """
     run = RunDirectory.open(Path(directory))
-    target = choose_device(device)
+    target = choose_device(str(device))
     if step is None:
         saved = _newest(run)
         if saved is None:

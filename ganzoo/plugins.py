@@ -6,9 +6,10 @@ list of what is broken. Every plugin is guarded by itself, so that a broken one 
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from ganzoo.errors import GanzooError, UsageError, nearest
 from ganzoo.registry import Recipe
 
 GROUP = "ganzoo"
+HOUSE = "torch-ganzoo"
 KINDS = ("data", "models", "losses", "commands")
 OUR_COMMANDS = ("list", "show", "run", "resume", "sample")
 
@@ -83,20 +85,19 @@ class Zoo:
     """All that is installed.
 
     Attributes:
-        plugins: those that were loaded, in the order found.
+        plugins: those that were loaded: ganzoo's own, then others by the name of their distribution.
         broken: what of any plugin failed to load, made no sense, or collided.
     """
 
     def __init__(self) -> None:
         self.plugins: list[Plugin] = []
         self.broken: list[Broken] = []
-        self._seen: set[tuple[str, str]] = set()
         self._manager = pluggy.PluginManager(GROUP)
         self._manager.add_hookspecs(hookspecs)
         self._parts: dict[str, dict[str, list[Part]]] = {kind: {} for kind in KINDS}
         self._entries: dict[str, list[Entry]] = {}
-        for distribution in distributions():
-            self._look_into(distribution)
+        for plugin, point in self._installed():
+            self._add(plugin, point)
         for kind in KINDS:
             self._collect_parts(kind)
         self._collect_recipes()
@@ -155,32 +156,27 @@ class Zoo:
         caller = self._manager.subset_hook_caller(hook, remove_plugins=others)
         return caller if caller.get_hookimpls() else None
 
-    def _look_into(self, distribution: Distribution) -> None:
-        """Add the plugins of one installed distribution; what is wrong with its metadata is its own problem."""
-        try:
-            points = [point for point in distribution.entry_points if point.group == GROUP]
-            if not points:
-                return
-            metadata: Any = distribution.metadata
-            name, version = (
-                metadata[key] if metadata and key in metadata else "unknown" for key in ("Name", "Version")
-            )
-        except Exception as error:
-            self._report_metadata(distribution, error)
-            return
-        if (name, version) not in self._seen:  # the same one may be on sys.path twice
-            self._seen.add((name, version))
-            for point in sorted(points, key=lambda p: p.name):
-                self._add(point, Plugin(point.name, name, version))
+    def _installed(self) -> list[tuple[Plugin, EntryPoint]]:
+        """Return the entry points of our group: the house's first, so that nobody takes its names, then by name."""
+        found: dict[tuple[bool, str, str], tuple[Plugin, EntryPoint]] = {}
+        for distribution in distributions():
+            try:
+                points = [point for point in distribution.entry_points if point.group == GROUP]
+                metadata: Any = distribution.metadata if points else {}
+                owner = {
+                    key: metadata[key] if metadata and key in metadata else "unknown" for key in ("Name", "Version")
+                }
+                for point in points:  # the same distribution may be on sys.path twice; the first one counts
+                    plugin = Plugin(point.name, owner["Name"], owner["Version"])
+                    found.setdefault((owner["Name"] != HOUSE, owner["Name"], point.name), (plugin, point))
+            except Exception as error:
+                where = Plugin("?", str(getattr(distribution, "_path", "unknown")), "?")
+                with suppress(Exception):  # its entry points cannot be read as such: is it about us at all?
+                    if f"[{GROUP}]" in (distribution.read_text("entry_points.txt") or ""):
+                        self.broken.append(Broken(where, f"its entry points cannot be read: {describe(error)}"))
+        return [found[key] for key in sorted(found)]
 
-    def _report_metadata(self, distribution: Distribution, error: Exception) -> None:
-        """Report a distribution whose entry points cannot be read, if it may be about us at all."""
-        text = distribution.read_text("entry_points.txt") or ""
-        if f"[{GROUP}]" in text:
-            where = str(getattr(distribution, "_path", "unknown"))
-            self.broken.append(Broken(Plugin("?", where, "?"), f"its entry points cannot be read: {describe(error)}"))
-
-    def _add(self, point: EntryPoint, plugin: Plugin) -> None:
+    def _add(self, plugin: Plugin, point: EntryPoint) -> None:
         module: Any = None
         registered = False
         try:
@@ -247,7 +243,7 @@ class Zoo:
                     owner = source or self._owner(recipe)
                     self._entries.setdefault(name, []).append(Entry(name, recipe, str(path), owner))
             except UsageError as error:
-                self.broken.append(Broken(source or Plugin("ganzoo", "torch-ganzoo", ""), str(error)))
+                self.broken.append(Broken(source or Plugin("ganzoo", HOUSE, ""), str(error)))
 
     def _owner(self, recipe: Recipe | UsageError) -> Plugin | None:
         """Return the plugin a recipe of the house's catalogue belongs to: the one that brings its model."""

@@ -106,15 +106,19 @@ def test_a_rehearsal_leaves_no_trace(workplace):
 
 
 def test_a_second_entry_point_of_one_module_leaves_the_first_alone(ganzoo, install):
-    install("copycat", "", module="copycat_unused", plugin="again")
-    info = next(Path(p) for p in sys.path if (Path(p) / "copycat-1.0.dist-info").exists())
-    (info / "copycat-1.0.dist-info/entry_points.txt").write_text("[ganzoo]\nagain = ganzoo_fc_mnist\n")
+    path = install("copycat", "", plugin="again")
+    (path.parent / "copycat-1.0.dist-info/entry_points.txt").write_text("[ganzoo]\nagain = ganzoo_fc_mnist\n")
     text = ganzoo("list").out
-    assert (
-        "again (of copycat 1.0): it names the module 'ganzoo_fc_mnist'" in text or "fc-mnist (of torch-ganzoo" in text
-    )
+    assert "again (of copycat 1.0): it names the module 'ganzoo_fc_mnist'" in text
     assert "fc-mnist  unconditional" in text
-    assert {"fc"} <= set(Zoo().names("models"))
+    assert Zoo().part("models", "fc").plugin.distribution == "torch-ganzoo"
+
+
+def test_nobody_takes_the_name_of_a_plugin_of_the_house(ganzoo, install):
+    install("a-usurper", "", plugin="fc-mnist")
+    text = ganzoo("list").out
+    assert "fc-mnist (of a-usurper 1.0): its name is taken" in text
+    assert "fc-mnist  unconditional" in text
 
 
 @pytest.mark.parametrize(

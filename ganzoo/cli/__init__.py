@@ -22,7 +22,7 @@ class Commands(click.Group):
 
     @cached_property
     def zoo(self) -> Zoo:
-        """What is installed; found once a process."""
+        """What is installed; found once a call."""
         return Zoo()
 
     def list_commands(self, ctx: click.Context) -> list[str]:
