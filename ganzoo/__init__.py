@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ganzoo.loss import Loss as Loss
     from ganzoo.loss import Terms as Terms
     from ganzoo.loss import Turn as Turn
+    from ganzoo.metric import Metric as Metric
+    from ganzoo.metric import Samples as Samples
+    from ganzoo.metric import Score as Score
     from ganzoo.model import Model as Model
     from ganzoo.options import Option as Option
 
@@ -38,9 +41,12 @@ _HOMES = {
     "GanzooError": "errors",
     "Interrupted": "errors",
     "Loss": "loss",
+    "Metric": "metric",
     "Model": "model",
     "Option": "options",
     "Run": "api",
+    "Samples": "metric",
+    "Score": "metric",
     "TensorData": "data",
     "Terms": "loss",
     "Turn": "loss",

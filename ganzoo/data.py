@@ -6,7 +6,7 @@ The engine deals batches from a data set; the data set itself knows nothing of b
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -49,9 +49,16 @@ class Data(ABC):
 
     ``fields`` describes a *prepared* batch, and its **first entry is what models learn to imitate**; the others (a
     label, an edge map) are what they may be told.
+
+    Attributes:
+        metrics: what ``ganzoo evaluate`` measures unless told otherwise; the first is the headline, which decides what
+            the best checkpoint is.
+        extractor: whose features they are measured in; ``raw`` compares the samples as they are.
     """
 
     fields: Mapping[str, Field]
+    metrics: ClassVar[tuple[str, ...]] = ("fd", "prdc")
+    extractor: ClassVar[str] = "raw"
 
     @abstractmethod
     def __len__(self) -> int:

@@ -41,6 +41,17 @@ def ganzoo_losses() -> Mapping[str, str]:
 
 
 @hookspec
+def ganzoo_metrics() -> Mapping[str, str]:
+    """Return the metrics this plugin brings: name -> ``"module:object"``, each a ``ganzoo.Metric``."""
+
+
+@hookspec
+def ganzoo_extractors() -> Mapping[str, str]:
+    """Return the feature extractors this plugin brings: name -> ``"module:object"``, each a
+    ``torch_fidelity.feature_extractor_base.FeatureExtractorBase`` that is constructed with that name."""
+
+
+@hookspec
 def ganzoo_commands() -> Mapping[str, str]:
     """Return commands for the command line: name -> ``"module:object"``, each a ``click.Command``."""
 

@@ -19,6 +19,16 @@ def grid(images: Tensor, columns: int = 8) -> Tensor:
     return picture
 
 
+def to_bytes(images: Tensor) -> Tensor:
+    """Return images in [-1, 1] as uint8, each level the nearest."""
+    return images.add(1.0).mul(127.5).add(0.5).clamp(0, 255).to(torch.uint8)
+
+
+def from_bytes(images: Tensor) -> Tensor:
+    """Return uint8 images as float32 in [-1, 1]."""
+    return images.float().div(127.5).sub(1.0)
+
+
 def save(picture: Tensor, path: Path) -> None:
     """Write a picture (3, H, W) in [0, 1] as PNG."""
     pixels = picture.mul(255).add(0.5).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()

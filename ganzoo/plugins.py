@@ -22,8 +22,8 @@ from ganzoo.registry import Recipe
 
 GROUP = "ganzoo"
 HOUSE = "torch-ganzoo"
-KINDS = ("data", "models", "losses", "commands")
-OUR_COMMANDS = ("list", "show", "run", "resume", "sample")
+KINDS = ("data", "models", "losses", "metrics", "extractors", "commands")
+OUR_COMMANDS = ("list", "show", "run", "resume", "sample", "evaluate", "reproduce")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Part:
-    """A data set, model, loss or command that a plugin brings; imported by ``load``."""
+    """Something of one of the ``KINDS`` that a plugin brings; imported by ``load``."""
 
     kind: str
     name: str
@@ -104,7 +104,7 @@ class Zoo:
         self._report_collisions()
 
     def names(self, kind: str) -> list[str]:
-        """Return the names of a kind of part (``data``, ``models``, ``losses``, ``commands``)."""
+        """Return the names of one of the ``KINDS`` of parts."""
         return sorted(self._parts[kind])
 
     def parts(self, kind: str) -> list[Part]:
@@ -121,7 +121,7 @@ class Zoo:
         found = [part for part in self._parts[kind].get(bare, []) if plugin in ("", part.plugin.name)]
         if len(found) == 1:
             return found[0]
-        singular = {"models": "model", "losses": "loss", "commands": "command"}.get(kind, kind)
+        singular = {"data": "data", "losses": "loss"}.get(kind, kind.removesuffix("s"))
         if found:
             choices = " or ".join(f"{part.plugin.name}/{part.name}" for part in found)
             owners = " and ".join(str(part.plugin) for part in found)

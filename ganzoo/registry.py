@@ -12,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import tomli_w
+import tomlkit
 
 from ganzoo.errors import UsageError, nearest
 
@@ -141,7 +141,7 @@ def to_toml(recipe: Recipe) -> str:
     for key in (*_SETTINGS, "paper", "evidence"):
         if getattr(recipe, key):
             table[key] = dict(getattr(recipe, key))
-    return tomli_w.dumps({recipe.name: table})
+    return tomlkit.dumps({recipe.name: table})
 
 
 def parse_value(text: str) -> Any:

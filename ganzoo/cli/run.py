@@ -28,13 +28,14 @@ from ganzoo.errors import UsageError
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Exactly this run directory, not runs/RECIPE/TIME.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Steps between two checkpoints.")
+@click.option("--evaluate-every", type=int, metavar="N", help="Steps between two evaluations; the best is kept too.")
 def command(recipe: str, assignments: tuple[str, ...], **options: Any) -> None:
     """Train a recipe.
 
     RECIPE is a name from 'ganzoo list', or a recipe file such as ./recipe.toml. 'ganzoo show RECIPE' lists every
     setting that --set takes.
     """
-    settings = dict(_assignment(text) for text in assignments)
+    settings = dict(assignment(text) for text in assignments)
     from ganzoo import api
 
     goodbye(api.train(recipe, settings=settings, **options))
@@ -48,11 +49,17 @@ def goodbye(run: Any) -> None:
     if (run.directory / "samples").is_dir():
         click.echo(f"  look     {run.directory / 'samples'}")
     click.echo(f"  sample   ganzoo sample {directory} -n 64 --seed 0 -o grid.png")
+    click.echo(f"  measure  ganzoo evaluate {directory}")
     click.echo(f"  go on    ganzoo resume {directory} --epochs N")
     click.echo(f"  curves   tensorboard --logdir {logs}")
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """Return the path and the value of what follows ``--set``.
+
+    Raises:
+        UsageError: it has no equals sign.
+    """
     from ganzoo.registry import parse_value
 
     path, equals, value = text.partition("=")

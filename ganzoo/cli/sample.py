@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     help="grid.png for one picture, .pt or .npz for a tensor, a name without a dot for a folder of single pictures. "
     "[default: DIRECTORY/grid.png]",
 )
-@click.option("--step", type=int, help="The checkpoint of this step, not the newest.")
+@click.option("--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to generate.")
-def command(directory: Path, number: int, seed: int, out: Path | None, step: int | None, device: str) -> None:
+def command(directory: Path, number: int, seed: int, out: Path | None, checkpoint: str, device: str) -> None:
     """Draw samples from a trained run.
 
     The run is the one in DIRECTORY; the same seed gives the same samples.
@@ -34,7 +34,7 @@ def command(directory: Path, number: int, seed: int, out: Path | None, step: int
         _check(out)
     from ganzoo import api
 
-    run = api.load(directory, step=step, device=device)
+    run = api.load(directory, checkpoint=checkpoint, device=device)
     out = out or directory / "grid.png"
     samples = run.sample(number, seed)
     try:

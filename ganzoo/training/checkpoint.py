@@ -51,8 +51,8 @@ class Checkpoint:
     rest: dict[str, Any] = field(default_factory=dict)
 
 
-def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
-    """Write a checkpoint, then remove all but the ``keep`` newest, and return its path.
+def save(folder: Path, checkpoint: Checkpoint, keep: int, spare: int | None = None) -> Path:
+    """Write a checkpoint, then remove all but the ``keep`` newest and the one of step ``spare``, and return its path.
 
     Raises:
         OSError: it could not be written; the ones before are untouched and nothing is left over.
@@ -73,7 +73,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     sync_directory(folder)
-    others = [other for other in saved(folder) if other != path]
+    others = [other for other in saved(folder) if other != path and step_of(other) != spare]
     for old in others[keep - 1 :]:
         _remove(old)
     return path

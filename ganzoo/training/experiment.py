@@ -10,6 +10,7 @@ import torch
 from ganzoo import options
 from ganzoo.data import Data, Field
 from ganzoo.errors import GanzooError, UsageError, unknown
+from ganzoo.evaluation.evaluator import Evaluator
 from ganzoo.loss import Loss, Turn
 from ganzoo.model import Model
 from ganzoo.plugins import Part, Zoo, describe
@@ -34,6 +35,7 @@ class Experiment:
     loss: Loss
     turns: tuple[Turn, ...]
     optimizers: Mapping[str, Mapping[str, Any]]
+    evaluator: Evaluator | None
 
 
 def build(zoo: Zoo, recipe: Recipe) -> Experiment:
@@ -68,7 +70,22 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     }
     train = options.plain(TrainSettings, asdict(settings))
     resolved = replace(recipe, train=train, optimizer=_plain_optimizers(optimizers), evidence={}, **parts)
-    return Experiment(resolved, settings, device, data, model.to(device), loss.to(device), turns, optimizers)
+    model, loss = model.to(device), loss.to(device)
+    evaluator = _evaluator(zoo, settings, data, model, device) if settings.evaluate_every else None
+    return Experiment(resolved, settings, device, data, model, loss, turns, optimizers, evaluator)
+
+
+def build_data(zoo: Zoo, recipe: Recipe, settings: Mapping[str, Any]) -> tuple[Data, PartChoice]:
+    """Build a recipe's data alone, with some settings changed; and return them with all their settings.
+
+    Raises:
+        UsageError, GanzooError: as ``build``.
+    """
+    kind: type[Data] = load_class(zoo, "data", recipe.data.name)
+    chosen = options.check(kind, {**recipe.data.settings, **settings}, "data")
+    with randomness.preserved():
+        data = _construct(zoo, "data", recipe, lambda: kind(**chosen))
+    return data, PartChoice(recipe.data.name, options.plain(kind, chosen))
 
 
 def build_model(zoo: Zoo, recipe: Recipe, fields: Mapping[str, Field]) -> Model:
@@ -112,6 +129,12 @@ def load_class(zoo: Zoo, kind: str, name: str) -> Any:
     if not (isinstance(found, type) and issubclass(found, interface)):
         raise GanzooError(f"The {kind} {name!r} of the plugin {part.plugin} is {found!r}, not a {interface.__name__}.")
     return found
+
+
+def _evaluator(zoo: Zoo, settings: TrainSettings, data: Data, model: Model, device: torch.device) -> Evaluator:
+    """Return what measures the model while it trains: one metric, unless the recipe names more."""
+    metrics = settings.metrics or data.metrics[:1]
+    return Evaluator(zoo, data, model, metrics=metrics, n=settings.evaluate_samples, seed=settings.seed, device=device)
 
 
 def _construct(zoo: Zoo, kind: str, recipe: Recipe, make: Callable[[], _T]) -> _T:

@@ -17,6 +17,7 @@ from torch import Tensor
 from ganzoo import images
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError, Interrupted, UsageError
+from ganzoo.evaluation import cards
 from ganzoo.registry import PARTS
 from ganzoo.training import checkpoint, randomness
 from ganzoo.training.checkpoint import Checkpoint
@@ -44,7 +45,7 @@ class Training:
         self.rng = randomness.generator(seed, "noise", device=device)
         self.step = 0
         self.seconds = 0.0
-        self.best: dict[str, Any] | None = None  # metric, value and step of the best checkpoint, once one is measured
+        self.best: dict[str, Any] | None = None  # metric, value and step of the best checkpoint, if any is measured
         self.total_steps = self.settings.steps or self.settings.epochs * self.dealer.steps_per_epoch
         with randomness.preserved():
             randomness.seed_global(randomness.derive(seed, "global"))
@@ -140,12 +141,13 @@ class Training:
             now = time.perf_counter()
             self.seconds = before + now - began
             speed = (step - marked_step) * settings.batch_size / (now - marked_time)
+            improved = self._evaluate(directory, scalars) if self._evaluation_is_due() else False
             tick = Tick(step, step / per_epoch, step % per_epoch == 0, self.seconds, speed, scalars)
             directory.write_metrics(tick)
             observers.tell("ganzoo_tick", run=info, tick=tick)
             if step == end or (tick.ends_epoch and (step // per_epoch) % settings.sample_every == 0):
                 self._show(directory, observers, info, fixed)
-            if step % settings.checkpoint_every == 0 or step == end or stopping:
+            if step % settings.checkpoint_every == 0 or step == end or stopping or improved:
                 self._save(directory, observers, info)
             if stopping and step < end:
                 name = signal.Signals(signals[0]).name
@@ -156,8 +158,49 @@ class Training:
 
     def _next_due(self) -> int:
         """Return the next step after which something happens besides training."""
-        intervals = (self.settings.log_every, self.settings.checkpoint_every, self.dealer.steps_per_epoch)
-        return min(self.total_steps, *((self.step // every + 1) * every for every in intervals))
+        settings = self.settings
+        intervals = (
+            settings.log_every,
+            settings.checkpoint_every,
+            settings.evaluate_every,
+            self.dealer.steps_per_epoch,
+        )
+        return min(self.total_steps, *((self.step // every + 1) * every for every in intervals if every))
+
+    # --- evaluation -------------------------------------------------------------------------------------------------
+
+    def _evaluation_is_due(self) -> bool:
+        every = self.settings.evaluate_every
+        return bool(every) and (self.step % every == 0 or self.step == self.total_steps)
+
+    def _evaluate(self, directory: RunDirectory, scalars: dict[str, float]) -> bool:
+        """Measure the model as it would be sampled from, add the numbers to the tick's scalars and to the cards, and
+        return whether the first of them is the best so far. The training notices nothing of it."""
+        evaluator = self.experiment.evaluator
+        assert evaluator
+        with self._as_sampled():
+            results = evaluator.measure(self.model)
+        settings, recipe = self.settings, self.experiment.recipe
+        directory.write_cards(
+            cards.make(
+                results,
+                evaluator,
+                recipe.data,
+                checkpoint="training",
+                step=self.step,
+                n=settings.evaluate_samples,
+                seed=settings.seed,
+                device=str(self.experiment.device),
+            )
+        )
+        scalars.update({f"metric/{result.name}": result.score.value for result in results})
+        headline = results[0]
+        before = self.best["value"] if self.best and self.best["metric"] == headline.name else None
+        value = headline.score.value
+        if before is not None and not (value > before if headline.score.better == "higher" else value < before):
+            return False
+        self.best = {"metric": headline.name, "value": value, "step": self.step}
+        return True
 
     # --- pictures ---------------------------------------------------------------------------------------------------
 
@@ -182,10 +225,17 @@ class Training:
 
     def preview(self, fixed: Batch) -> Mapping[str, Tensor]:
         """Return what the model previews, on the host, from the averaged weights where an average is kept."""
+        with self._as_sampled():
+            return {name: value.detach().float().cpu() for name, value in self.model.preview(fixed).items()}
+
+    @contextmanager
+    def _as_sampled(self) -> Iterator[None]:
+        """Within the block the model is as it would be sampled from: in eval mode, without gradients, with averaged
+        weights where an average is kept; afterwards all is as before, the global random states too."""
         self.model.eval()
         try:
             with randomness.preserved(), torch.no_grad(), self.average.applied() if self.average else nullcontext():
-                return {name: value.detach().float().cpu() for name, value in self.model.preview(fixed).items()}
+                yield
         finally:
             self.model.train()
 
@@ -216,6 +266,7 @@ class Training:
                 },
             ),
             self.settings.keep,
+            spare=self.best["step"] if self.best else None,
         )
         directory.write_record(info, "running", "", self.step, self.seconds)
         observers.tell("ganzoo_checkpoint_saved", run=info, step=self.step, path=path)

@@ -3,6 +3,7 @@
 recipe.toml       the resolved recipe: every setting, also those that were defaults
 run.json          versions, device, seed, progress, and the state: running, finished, interrupted or failed (why)
 metrics.jsonl     one line a tick: step, epoch, seconds, and every scalar
+evaluations.jsonl one card a number, see evaluation/cards.py; never rewritten
 samples/          a PNG grid an epoch, from noise that stays the same
 checkpoints/      see checkpoint.py
 .lock             held by the process that trains here
@@ -15,16 +16,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
-import ganzoo
 from ganzoo import registry
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.evaluation import cards
+from ganzoo.evaluation.cards import Card
 from ganzoo.registry import Recipe
 from ganzoo.training import checkpoint
 from ganzoo.training.files import TEMPORARY, write_atomically
@@ -174,11 +175,7 @@ class RunDirectory:
             "seed": info.recipe.train["seed"],
             "device": info.device,
             "threads": torch.get_num_threads(),
-            "versions": {
-                "ganzoo": ganzoo.__version__,
-                "python": platform.python_version(),
-                **{name: version(name) for name in ("torch", "torchvision", "numpy", "safetensors")},
-            },
+            "versions": cards.versions(),
             "platform": platform.platform(),
             "parameters": dict(info.parameters),
         }
@@ -197,6 +194,14 @@ class RunDirectory:
             return []
         lines = map(_tick_of, self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"))
         return [line for line in lines if line]
+
+    def write_cards(self, new: list[Card]) -> None:
+        """Append cards to evaluations.jsonl."""
+        cards.append(self.path, new)
+
+    def read_cards(self) -> list[Card]:
+        """Return the cards of evaluations.jsonl, the oldest first."""
+        return cards.read(self.path)
 
     def picture(self, name: str, step: int) -> Path:
         """Return where a picture of that step goes."""

@@ -20,7 +20,13 @@ class TrainSettings:
     sample_every: Annotated[int, Option("Epochs between two sample grids", ge=1)] = 1
     sample_count: Annotated[int, Option("Pictures in a sample grid", ge=1, le=4096)] = 32
     checkpoint_every: Annotated[int, Option("Steps between two checkpoints", ge=1)] = 2000
-    keep: Annotated[int, Option("Checkpoints kept, the newest ones", ge=1)] = 3
+    keep: Annotated[int, Option("Checkpoints kept, the newest ones; the best one besides", ge=1)] = 3
+    evaluate_every: Annotated[int, Option("Steps between two evaluations; 0 makes none", ge=0)] = 0
+    evaluate_samples: Annotated[int, Option("Samples an evaluation draws on either side", ge=2)] = 5000
+    metrics: Annotated[
+        tuple[str, ...],
+        Option("What an evaluation measures; the first decides which is best; [] leaves it to the data"),
+    ] = ()
     resident: Annotated[
         Literal["auto", "always", "never"], Option("Keep data that are in memory on the device; auto: where they fit")
     ] = "auto"

@@ -26,6 +26,9 @@ MD5 = {
 class MNIST(TensorData):
     """Handwritten digits: ``image`` (1, 28, 28) in [-1, 1] and ``label`` 0 to 9."""
 
+    metrics = ("fd", "kid", "prdc", "classes", "accuracy")
+    extractor = "mnist"
+
     def __init__(
         self, *, split: Annotated[Literal["train", "test"], Option("60,000 training or 10,000 test digits")] = "train"
     ) -> None:

@@ -1,0 +1,57 @@
+"""Drawing samples, from a model and from real data. Noise and choice come from the host: every device sees the same."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ganzoo import images
+from ganzoo.data import Batch, Data
+from ganzoo.errors import UsageError
+from ganzoo.model import Model
+from ganzoo.training import randomness
+
+BATCH = 256
+
+
+def generated(model: Model, n: int, rng: torch.Generator, device: torch.device) -> Iterator[tuple[Tensor, Batch]]:
+    """Yield batches of ``n`` samples in all, float32 on the host, each with its latent batch; ``model`` is in eval mode
+    on ``device``, and ``rng`` on the host."""
+    for start in range(0, n, BATCH):
+        latent = model.latent(min(BATCH, n - start), rng)
+        with torch.no_grad():
+            sample = model.generate({name: value.to(device) for name, value in latent.items()})
+        yield sample.float().cpu(), latent
+
+
+def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[tuple[Tensor, Batch]]:
+    """Yield batches of ``n`` real samples, chosen by the seed, each with the other fields; ``skip`` leaves out that
+    many of the choice, so that two draws with one seed have no sample in common.
+
+    Raises:
+        UsageError: there are not so many.
+    """
+    if n + skip > len(data):
+        twice = f", and {skip} more to compare them with" if skip else ""
+        raise UsageError(f"Cannot draw {n} real samples{twice}: the data set has {len(data)}. Give a smaller -n.")
+    order = torch.randperm(len(data), generator=randomness.generator(seed, "reference"))[skip : skip + n]
+    tensors = data.tensors()
+    for index in order.split(BATCH):
+        if tensors is not None:
+            stored = {name: value.index_select(0, index) for name, value in tensors.items()}
+        else:
+            examples = [data[int(i)] for i in index]
+            stored = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
+        batch = dict(data.prepare(stored))
+        yield batch.pop(target), batch
+
+
+def gather(batches: Iterator[tuple[Tensor, Batch]]) -> tuple[Tensor, Batch]:
+    """Return all samples and all that came with them; images become uint8, as a viewer would see them."""
+    samples: list[Tensor] = []
+    given: dict[str, list[Tensor]] = {}
+    for sample, others in batches:
+        samples.append(images.to_bytes(sample) if images.drawable(sample) else sample)
+        for name, value in others.items():
+            given.setdefault(name, []).append(value)
+    return torch.cat(samples), {name: torch.cat(values) for name, values in given.items()}

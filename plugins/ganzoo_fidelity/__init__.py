@@ -1,0 +1,31 @@
+"""Metrics of generated samples and the extractors of torch-fidelity, whose arithmetic they use where it has it."""
+
+from ganzoo import hookimpl
+
+_HOMES = {
+    "inceptionv3:FeatureExtractorInceptionV3": ["inception-v3-compat"],
+    "clip:FeatureExtractorCLIP": [
+        *("clip-rn50", "clip-rn101", "clip-rn50x4", "clip-rn50x16", "clip-rn50x64"),
+        *("clip-vit-b-32", "clip-vit-b-16", "clip-vit-l-14", "clip-vit-l-14-336px"),
+    ],
+    "dinov2:FeatureExtractorDinoV2": ["dinov2-vit-s-14", "dinov2-vit-b-14", "dinov2-vit-l-14", "dinov2-vit-g-14"],
+}
+
+
+@hookimpl
+def ganzoo_metrics():
+    """The metrics this plugin brings."""
+    return {
+        "fd": "ganzoo_fidelity.frechet:FrechetDistance",
+        "fid": "ganzoo_fidelity.frechet:FrechetInceptionDistance",
+        "kid": "ganzoo_fidelity.kernel:KernelDistance",
+        "is": "ganzoo_fidelity.score:ClassifierScore",
+        "prdc": "ganzoo_fidelity.prdc:PrecisionRecallDensityCoverage",
+        "ppl": "ganzoo_fidelity.path:PerceptualPathLength",
+    }
+
+
+@hookimpl
+def ganzoo_extractors():
+    """torch-fidelity's extractors. Their weights are downloaded when first used, or given by --weights."""
+    return {name: f"torch_fidelity.feature_extractor_{home}" for home, names in _HOMES.items() for name in names}

@@ -1,0 +1,69 @@
+"""Perceptual path length: how far a sample moves when its latent moves a little.
+
+Paper: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
+    https://arxiv.org/abs/1812.04948, section 4.1
+    E d(G(z), G(z + e (z' - z))) / e^2,   e = 1e-4
+The arithmetic is torch-fidelity's, with d = LPIPS of its VGG-16, which it downloads when first used. Departure: the
+    path is a straight one, as torch-fidelity has it by default, also where latents are normal.
+"""
+
+import torch
+from torch_fidelity.generative_model_base import GenerativeModelBase
+from torch_fidelity.metric_ppl import KEY_METRIC_PPL_MEAN, KEY_METRIC_PPL_STD, calculate_ppl
+from torch_fidelity.registry import NOISE_SOURCE_REGISTRY, register_noise_source
+
+from ganzoo import Metric, Score, UsageError
+
+_NOISE = "ganzoo"  # in torch-fidelity's registry of noise: the latents of the model that is being measured
+_measured = []
+
+
+class PerceptualPathLength(Metric):
+    """PPL of an image model whose latent is one vector a sample; lower is smoother. Real samples are not looked at."""
+
+    def measure(self, fake, real):
+        if fake.model is None:
+            raise UsageError("The metric 'ppl' needs a generator; real samples have none.")
+        latent = fake.model.latent(2, torch.Generator())
+        if set(latent) != {"z"} or latent["z"].dim() != 2 or fake.values.dtype != torch.uint8:
+            raise UsageError("The metric 'ppl' needs an image model whose latent is one vector, 'z'.")
+        if _NOISE not in NOISE_SOURCE_REGISTRY:
+            register_noise_source(_NOISE, _noise)
+        _measured[:] = [fake.model]
+        try:
+            found = calculate_ppl(
+                1,
+                input1=_Generator(fake.model, latent["z"].shape[1]),
+                input1_model_num_samples=len(fake.values),
+                rng_seed=fake.seed % 2**32,
+                ppl_sample_similarity_dtype="float32",
+                cuda=False,
+                verbose=False,
+            )
+        except OSError as error:  # URLError is one
+            raise UsageError(
+                f"The metric 'ppl' needs the weights of LPIPS, which could not be downloaded ({error}). Connect once, "
+                "or leave it out."
+            ) from error
+        finally:
+            _measured.clear()
+        return {"ppl": Score(found[KEY_METRIC_PPL_MEAN], "lower", {"spread": found[KEY_METRIC_PPL_STD]})}
+
+
+class _Generator(GenerativeModelBase):
+    """A ganzoo model as torch-fidelity wants one: z (n, d) in, images (n, 3, H, W) from 0 to 255 out."""
+
+    num_classes, z_size, z_type = 0, 0, _NOISE
+
+    def __init__(self, model, z_size):
+        super().__init__()
+        self.model, self.z_size = model, z_size
+
+    def forward(self, z):
+        image = self.model.generate({"z": z.to(next(self.model.parameters()).device)})
+        return image.cpu().add(1).mul(127.5).expand(-1, 3, -1, -1)
+
+
+def _noise(rng, shape):
+    """Return latents (n, d) of the model that is being measured, seeded by torch-fidelity's generator."""
+    return _measured[0].latent(shape[0], torch.Generator().manual_seed(int(rng.randint(2**31))))["z"]
