@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ganzoo.api import Run as Run
-    from ganzoo.api import load as load
+    from ganzoo.alarm import Alarm as Alarm
     from ganzoo.api import resume as resume
     from ganzoo.api import train as train
     from ganzoo.data import Batch as Batch
@@ -30,11 +29,14 @@ if TYPE_CHECKING:
     from ganzoo.metric import Score as Score
     from ganzoo.model import Model as Model
     from ganzoo.options import Option as Option
+    from ganzoo.trained import Run as Run
+    from ganzoo.trained import load as load
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AdversarialLoss": "loss",
+    "Alarm": "alarm",
     "Batch": "data",
     "Data": "data",
     "Field": "data",
@@ -44,14 +46,14 @@ _HOMES = {
     "Metric": "metric",
     "Model": "model",
     "Option": "options",
-    "Run": "api",
+    "Run": "trained",
     "Samples": "metric",
     "Score": "metric",
     "TensorData": "data",
     "Terms": "loss",
     "Turn": "loss",
     "UsageError": "errors",
-    "load": "api",
+    "load": "trained",
     "resume": "api",
     "train": "api",
 }

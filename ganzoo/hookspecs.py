@@ -17,6 +17,7 @@ import pluggy
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ganzoo.alarm import Alarm
     from ganzoo.training.run import RunInfo, Tick
 
 hookspec = pluggy.HookspecMarker("ganzoo")
@@ -73,13 +74,23 @@ def ganzoo_run_started(run: RunInfo) -> None:
 
 
 @hookspec
-def ganzoo_tick(run: RunInfo, tick: Tick) -> None:
-    """The scalars since the last tick, averaged: every ``train.log_every`` steps, at epoch ends and before a save."""
+def ganzoo_tick(run: RunInfo, tick: Tick) -> Alarm | list[Alarm] | None:
+    """The scalars since the last tick, averaged: every ``train.log_every`` steps, at epoch ends and before a save.
+    Return an alarm where they show that something is wrong."""
 
 
 @hookspec
-def ganzoo_samples(run: RunInfo, step: int, images: Mapping[str, Tensor]) -> None:
-    """Pictures from the fixed noise, every ``train.sample_every`` epochs: name -> float32 (N, C, H, W) in [-1, 1]."""
+def ganzoo_samples(
+    run: RunInfo, step: int, images: Mapping[str, Tensor], samples: Mapping[str, Tensor]
+) -> Mapping[str, float] | None:
+    """What the model makes of the fixed noise, every ``train.sample_every`` epochs: ``samples`` maps a name to float32
+    (N, *shape), and ``images`` to pictures of it, float32 (N, C, H, W) in [-1, 1], where it can be drawn. Numbers that
+    are returned (name -> float) join the scalars of the tick that follows; the first showing has none."""
+
+
+@hookspec
+def ganzoo_alarm(run: RunInfo, step: int, alarm: Alarm) -> None:
+    """Something is wrong with the training: tell people. It is in metrics.jsonl already."""
 
 
 @hookspec
@@ -89,4 +100,5 @@ def ganzoo_checkpoint_saved(run: RunInfo, step: int, path: Path) -> None:
 
 @hookspec
 def ganzoo_run_ended(run: RunInfo, state: str, reason: str) -> None:
-    """Training is over: ``state`` is finished, interrupted or failed, ``reason`` says why in words (may be empty)."""
+    """Training is over: ``state`` is finished, interrupted or failed, ``reason`` says why in words (may be empty).
+    After the state ``rolled back``, ``ganzoo_run_started`` follows, as if a resume began."""

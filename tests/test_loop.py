@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import ganzoo
@@ -126,7 +127,7 @@ def test_terms_are_summed_and_logged_with_what_is_watched(parts):
 def test_points_train_resume_and_sample(parts, workplace):
     run = ganzoo.train(recipe(), steps=50, out="points", settings={"train.ema": 0.9})
     assert run.sample(5).shape == (5, 2)
-    assert not (run.directory / "samples").exists()
+    assert Image.open(run.directory / "samples" / "fake-00000050.png").size == (256, 256)  # a scatter plot
     whole = ganzoo.train(recipe(), steps=90, out="whole", settings={"train.ema": 0.9})
     resumed = ganzoo.resume("points", steps=90)
     assert torch.equal(whole.sample(9), resumed.sample(9))

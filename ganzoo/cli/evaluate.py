@@ -48,9 +48,9 @@ def command(
     """
     settings = dict(assignment(text) for text in assignments)
     names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
-    from ganzoo import api
+    from ganzoo import trained
 
-    run = api.load(directory, checkpoint=checkpoint, device=device)
+    run = trained.load(directory, checkpoint=checkpoint, device=device)
     cards = run.evaluate(names, n=number, settings=settings, **options)
     if as_json:
         click.echo(json.dumps(cards, indent=2))

@@ -15,6 +15,7 @@ from ganzoo.cli.run import goodbye
 @click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train from now on.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Steps between two checkpoints from now on.")
 @click.option("--evaluate-every", type=int, metavar="N", help="Steps between two evaluations from now on.")
+@click.option("--on-collapse", metavar="warn|stop|rollback", help="What to do at a fatal alarm.")
 def command(directory: Path, **options: Any) -> None:
     """Go on with a run.
 

@@ -29,6 +29,7 @@ from ganzoo.errors import UsageError
 @click.option("--out", type=click.Path(path_type=Path), help="Exactly this run directory, not runs/RECIPE/TIME.")
 @click.option("--checkpoint-every", type=int, metavar="N", help="Steps between two checkpoints.")
 @click.option("--evaluate-every", type=int, metavar="N", help="Steps between two evaluations; the best is kept too.")
+@click.option("--on-collapse", metavar="warn|stop|rollback", help="What to do at a fatal alarm.")
 def command(recipe: str, assignments: tuple[str, ...], **options: Any) -> None:
     """Train a recipe.
 

@@ -32,9 +32,9 @@ def command(directory: Path, number: int, seed: int, out: Path | None, checkpoin
     """
     if out:
         _check(out)
-    from ganzoo import api
+    from ganzoo import trained
 
-    run = api.load(directory, checkpoint=checkpoint, device=device)
+    run = trained.load(directory, checkpoint=checkpoint, device=device)
     out = out or directory / "grid.png"
     samples = run.sample(number, seed)
     try:
@@ -67,10 +67,10 @@ def _write(samples: "Tensor", out: Path) -> None:
         out.write_bytes(buffer.getbuffer())
     elif kind == ".npz":
         np.savez_compressed(out, samples=samples.numpy())
-    elif not images.drawable(samples):
-        raise UsageError(f"These samples have shape {tuple(samples.shape[1:])} and are no pictures: give .npz or .pt.")
+    elif (pictures := images.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
+        raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be drawn like this: give .npz or .pt.")
     elif kind == ".png":
-        images.save(images.grid(samples), out)
+        images.save(images.grid(pictures), out)
     else:
         out.mkdir(parents=True, exist_ok=True)
         for number, sample in enumerate(samples):

@@ -33,7 +33,7 @@ class Ledger:
             ValueError: the name is taken.
         """
         for _, name, _ in self._notes:
-            if name in ("step", "epoch", "seconds", "images_per_second"):
+            if name in ("step", "epoch", "seconds", "images_per_second", "alarm"):
                 raise ValueError(f"a watched scalar cannot be called {name!r}, which each tick has already")
 
     def settle(self) -> dict[str, float]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Annotated, Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from ganzoo import options
@@ -77,6 +78,12 @@ class Player:
 
     parameters: list[nn.Parameter]
     optimizer: Optimizer
+
+    def gradient_norm(self) -> Tensor:
+        """Return the norm of all its gradients together: a scalar, on the device."""
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(gradients))))
+        return norm
 
 
 def seat(model: Model, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Player]:

@@ -5,7 +5,7 @@ import warnings
 
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.plugins import describe
-from ganzoo.training import randomness
+from ganzoo.training import randomness, views
 from ganzoo.training.ledger import Ledger
 from ganzoo.training.loop import Training
 from ganzoo.training.players import seat
@@ -49,4 +49,4 @@ def _play(training: Training) -> None:
     ledger = Ledger()
     twin.play(0, twin.dealer.some(min(2, training.settings.batch_size)), ledger)  # 0 is a multiple of every `every`
     ledger.check_names()
-    twin.preview(twin.fixed())
+    views.preview(twin, views.fixed(twin))

@@ -2,7 +2,7 @@
 
 recipe.toml       the resolved recipe: every setting, also those that were defaults
 run.json          versions, device, seed, progress, and the state: running, finished, interrupted or failed (why)
-metrics.jsonl     one line a tick: step, epoch, seconds, and every scalar
+metrics.jsonl     one line a tick: step, epoch, seconds, and every scalar; and one line an alarm
 evaluations.jsonl one card a number, see evaluation/cards.py; never rewritten
 samples/          a PNG grid an epoch, from noise that stays the same
 checkpoints/      see checkpoint.py
@@ -14,7 +14,7 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from ganzoo import registry
+from ganzoo.alarm import Alarm
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.evaluation import cards
 from ganzoo.evaluation.cards import Card
@@ -185,14 +186,29 @@ class RunDirectory:
         """Append one line to metrics.jsonl."""
         line = {"step": tick.step, "epoch": round(tick.epoch, 6), "seconds": round(tick.seconds, 3)}
         line |= {"images_per_second": round(tick.images_per_second, 1), **tick.scalars}
+        self._append(line)
+
+    def write_alarm(self, alarm: Alarm, step: int, rollbacks: int) -> None:
+        """Append one line to metrics.jsonl: what was seen at that step, after so many rollbacks."""
+        self._append({"step": step, "alarm": alarm.kind, **asdict(alarm), "rollbacks": rollbacks})
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """Return the ticks of metrics.jsonl; a line that is none (cut short by a kill, edited) is left out."""
+        return [line for line in self._lines() if "alarm" not in line]
+
+    def read_alarms(self) -> list[dict[str, Any]]:
+        """Return the alarms of metrics.jsonl: ``step``, ``alarm`` (its kind), ``message``, ``remedy``, ``since``,
+        ``fatal`` and ``rollbacks`` (how many had been before it)."""
+        return [line for line in self._lines() if "alarm" in line]
+
+    def _append(self, line: Mapping[str, Any]) -> None:
         with self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def read_metrics(self) -> list[dict[str, float]]:
-        """Return the lines of metrics.jsonl; one that is no tick (cut short by a kill, edited) is left out."""
+    def _lines(self) -> list[dict[str, Any]]:
         if not self.metrics.exists():
             return []
-        lines = map(_tick_of, self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"))
+        lines = map(_parse, self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"))
         return [line for line in lines if line]
 
     def write_cards(self, new: list[Card]) -> None:
@@ -207,8 +223,9 @@ class RunDirectory:
         """Return where a picture of that step goes."""
         return self.samples / f"{name}-{step:08d}.png"
 
-    def rewind(self, step: int) -> None:
-        """Forget what a stopped session left behind after ``step``, the last it saved, and what it left half done."""
+    def rewind(self, step: int, rollbacks: int) -> None:
+        """Forget what a stopped session left behind after ``step``, the last it saved, and what it left half done. The
+        alarms that led to the ``rollbacks`` so far are kept: they tell why."""
         for name in (RECIPE, RECORD, METRICS):
             (self.path / f".{name}{TEMPORARY}").unlink(missing_ok=True)
         checkpoint.rewind(self.checkpoints, step)
@@ -216,8 +233,9 @@ class RunDirectory:
             if (match := _PICTURE.fullmatch(picture.name)) and int(match[1]) > step:
                 picture.unlink()
         if self.metrics.exists():
-            kept = "".join(json.dumps(line) + "\n" for line in self.read_metrics() if line["step"] <= step)
-            write_atomically(self.metrics, kept.encode())
+            lines = self._lines()
+            kept = [line for line in lines if line["step"] <= step or line.get("rollbacks", rollbacks) < rollbacks]
+            write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept).encode())
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -239,12 +257,12 @@ class RunDirectory:
             lock.release()
 
 
-def _tick_of(line: str) -> dict[str, float] | None:
+def _parse(text: str) -> dict[str, Any] | None:
     try:
-        tick = json.loads(line)
+        line = json.loads(text)
     except ValueError:
         return None
-    return tick if isinstance(tick, dict) and isinstance(tick.get("step"), int) else None
+    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
 
 def _fresh(folder: Path) -> Path:

@@ -27,6 +27,10 @@ class TrainSettings:
         tuple[str, ...],
         Option("What an evaluation measures; the first decides which is best; [] leaves it to the data"),
     ] = ()
+    on_collapse: Annotated[
+        Literal["warn", "stop", "rollback"],
+        Option("At a fatal alarm: go on; save and stop; or go back to before it and take other noise, 3 times at most"),
+    ] = "warn"
     resident: Annotated[
         Literal["auto", "always", "never"], Option("Keep data that are in memory on the device; auto: where they fit")
     ] = "auto"

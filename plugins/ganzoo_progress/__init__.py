@@ -23,9 +23,18 @@ def ganzoo_tick(run, tick):
 
 
 @hookimpl
-def ganzoo_run_ended(run):
+def ganzoo_alarm(run, step, alarm):
+    """Say what is wrong, in a line of its own that stays."""
+    _displays[run.directory].say(f"Alarm at step {step} ({alarm.kind}): {alarm}")
+
+
+@hookimpl
+def ganzoo_run_ended(run, state, reason):
     """Leave the console as it was."""
-    _displays.pop(run.directory).close()
+    display = _displays.pop(run.directory)
+    display.close()
+    if state == "rolled back":
+        click.echo(f"Rolled back {reason}")
 
 
 def _headline(run):
@@ -46,8 +55,10 @@ def _epochs(number):
 
 
 def _scalars(tick):
-    """Return the scalars in one line: what is minimised, then what is watched, then the speed."""
-    names = sorted(tick.scalars, key=lambda name: not name.startswith("loss/"))
+    """Return the scalars in one line: what is minimised, then what is watched, then the speed;
+    gradients and the like are for the curves."""
+    names = [name for name in tick.scalars if not name.startswith(("gradient/", "health/"))]
+    names.sort(key=lambda name: not name.startswith("loss/"))
     values = [f"{name.replace('/', ' ')} {tick.scalars[name]:.4f}" for name in names]
     return "  ".join([*values, f"{tick.images_per_second:,.0f} images/s"])
 
@@ -63,6 +74,9 @@ class _Lines:
         if tick.ends_epoch or tick.step == self.run.total_steps:
             epochs = _epochs(self.run.total_steps / self.run.steps_per_epoch)
             click.echo(f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}")
+
+    def say(self, text):
+        click.echo(text)
 
     def close(self):
         pass
@@ -98,6 +112,9 @@ class _Bar:
         epoch = _epochs(tick.epoch) if tick.ends_epoch else f"{tick.epoch:.1f}"
         self.bar.update(self.task, completed=tick.step, description=f"{epoch}/{self.total}")
         self.line.plain = _scalars(tick)
+
+    def say(self, text):
+        self.live.console.print(text, style="yellow", highlight=False, markup=False)
 
     def close(self):
         self.live.stop()

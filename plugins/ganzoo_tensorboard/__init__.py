@@ -17,7 +17,7 @@ def ganzoo_run_started(run):
 
 @hookimpl
 def ganzoo_tick(run, tick):
-    """Write the scalars: loss/..., D(x), D(G(z)) and whatever else the loss watches, and the speed."""
+    """Write the scalars: loss/..., D(x), D(G(z)) and whatever else is watched or measured, and the speed."""
     writer = _writers[run.directory]
     for name, value in tick.scalars.items():
         writer.add_scalar(name if "/" in name else f"scores/{name}", value, tick.step)
@@ -31,6 +31,12 @@ def ganzoo_samples(run, step, images):
 
     for name, value in images.items():
         _writers[run.directory].add_image(f"images/{name}", grid(value), step)
+
+
+@hookimpl
+def ganzoo_alarm(run, step, alarm):
+    """Write what is wrong, as text."""
+    _writers[run.directory].add_text(f"alarms/{alarm.kind}", str(alarm), step)
 
 
 @hookimpl
