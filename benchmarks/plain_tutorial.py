@@ -2,7 +2,7 @@
 
 The same networks, losses and settings as aladdinpersson, Machine-Learning-Collection, "1. SimpleGAN/fc_gan.py":
 a DataLoader over torchvision's MNIST with ToTensor and Normalize, BCELoss on sigmoids, default Adam. Written anew, with
-a function of its own so that it can be timed; prints steps and seconds as JSON.
+a function of its own so that it can be timed; prints steps and seconds as JSON, and saves the generator if asked to.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import json
 import time
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
@@ -19,8 +20,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("root", help="a folder that holds torchvision's MNIST")
     parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", help="a .safetensors file for the trained generator")
     arguments = parser.parse_args()
 
+    torch.manual_seed(arguments.seed)
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1), nn.Sigmoid())
     generator = nn.Sequential(nn.Linear(126, 256), nn.LeakyReLU(0.01), nn.Linear(256, 784), nn.Tanh())
     discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=3e-4)
@@ -51,6 +55,8 @@ def main() -> None:
             generator_adam.step()
             steps += 1
         print(f"Epoch {epoch}: loss D {discriminator_loss:.4f}, loss G {generator_loss:.4f}")
+    if arguments.save:
+        save_file(generator.state_dict(), arguments.save)
     print(json.dumps({"steps": steps, "seconds": time.perf_counter() - began}))
 
 

@@ -54,15 +54,14 @@ def train(
         Interrupted: Ctrl-C; the step was finished and saved.
     """
     zoo = zoo or Zoo()
-    chosen = find_recipe(zoo, recipe)
-    for kind, name in (("data", data), ("model", model), ("loss", loss)):
-        if name is not None:
-            chosen = chosen.with_part(kind, name)
-    for path in sorted(settings or {}, key=lambda path: not str(path).endswith(".name")):  # a part before its settings
-        chosen = chosen.with_setting(path, (settings or {})[path])
-    chosen = _with_length(chosen, epochs, steps)
-    chosen = _with_train(
-        chosen,
+    chosen = adapt(
+        find_recipe(zoo, recipe),
+        epochs=epochs,
+        steps=steps,
+        data=data,
+        model=model,
+        loss=loss,
+        settings=settings,
         batch_size=batch_size,
         seed=seed,
         device=device,
@@ -70,7 +69,6 @@ def train(
         evaluate_every=evaluate_every,
         on_collapse=on_collapse,
     )
-
     training = Training(build(zoo, chosen))
     rehearse(training)
     with RunDirectory.create(Path(out) if out is not None else None, training.experiment.recipe) as directory:
@@ -130,6 +128,30 @@ def resume(
         else:
             warn(f"{run.path} is finished, at step {training.step}. Give more --epochs or --steps to go on.")
     return _trained(run, training, zoo)
+
+
+def adapt(
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    data: str | None = None,
+    model: str | None = None,
+    loss: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    **train: Any,
+) -> Recipe:
+    """Return a recipe with whatever of ``ganzoo.train``'s arguments is not None; ``train`` are settings of that table.
+
+    Raises:
+        UsageError: a path that leads nowhere, or epochs and steps both.
+    """
+    for kind, name in (("data", data), ("model", model), ("loss", loss)):
+        if name is not None:
+            recipe = recipe.with_part(kind, name)
+    for path in sorted(settings or {}, key=lambda path: not str(path).endswith(".name")):  # a part before its settings
+        recipe = recipe.with_setting(path, (settings or {})[path])
+    return _with_train(_with_length(recipe, epochs, steps), **train)
 
 
 def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:

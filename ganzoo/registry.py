@@ -4,6 +4,7 @@ A recipe names one data, one model and one loss, with their settings, and says h
 table a recipe; the recipe.toml of a run directory has the same form and one table.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -15,12 +16,21 @@ from typing import Any
 import tomlkit
 
 from ganzoo.errors import UsageError, nearest
+from ganzoo.training.files import write_atomically
 
 PARTS = ("data", "model", "loss")
 _TEXTS = ("title", "task", "summary", "equation")
 _TABLES: dict[str, dict[str, type]] = {
     "paper": {"title": str, "authors": str, "year": int, "url": str},
-    "evidence": {"result": str, "command": str, "measured": str},
+    "evidence": {
+        **dict.fromkeys(("result", "command", "measured", "machine", "commit"), str),
+        "seeds": list,
+        "samples": int,
+        "cpu_minutes": float,
+        "versions": dict,
+        "last": dict,
+        "best": dict,
+    },
 }
 _SETTINGS = ("optimizer", "train")
 _KEYS = (*_TEXTS, *PARTS, *_SETTINGS, *_TABLES)
@@ -47,7 +57,9 @@ class Recipe:
         optimizer: settings of every player's optimiser; a table in it named like a player overrides them for that one.
         train: settings of the training loop.
         paper: title, authors, year, url.
-        evidence: what was measured (result), by which command, and when and where (measured).
+        evidence: what ``ganzoo reproduce`` measured: the result in words, the command, when (measured), the seeds, the
+            samples on either side, the processor's minutes a run, machine, commit, versions; and for the last and the
+            best checkpoint each metric's mean, spread (standard deviation over the seeds) and values.
     """
 
     name: str
@@ -144,6 +156,42 @@ def to_toml(recipe: Recipe) -> str:
     return tomlkit.dumps({recipe.name: table})
 
 
+def check_target(path: Path) -> None:
+    """Find out, before hours of work, whether evidence can be written into a registry file.
+
+    Raises:
+        UsageError: it cannot be written, is no registry file, or belongs to an installed package.
+    """
+    if path.exists():
+        _load(path)
+    elif not path.parent.is_dir():
+        raise UsageError(f"The folder {path.parent} of {path.name} does not exist.")
+    if "site-packages" in path.resolve().parts or not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{path} is not yours to write to. Give a file of your own: --registry my-registry.toml")
+
+
+def write_evidence(path: Path, recipe: Recipe, evidence: Settings) -> None:
+    """Put evidence into a recipe's table of a registry file, and leave everything else there as it is written, comments
+    and all. A file or table that is not there is made.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    if recipe.name not in document:
+        document[recipe.name] = tomlkit.parse(to_toml(replace(recipe, evidence={})))[recipe.name]
+    table = tomlkit.table()
+    for key, value in evidence.items():
+        table[key] = value
+    for key in {"last", "best"} & table.keys():  # one line a metric
+        for metric, numbers in evidence[key].items():
+            inline = tomlkit.inline_table()
+            inline.update(numbers)
+            table[key][metric] = inline
+    document[recipe.name]["evidence"] = table
+    write_atomically(path, tomlkit.dumps(document).encode())
+
+
 def parse_value(text: str) -> Any:
     """Return what a user typed after ``=``: a TOML value (64, 3e-4, true, [1, 2], "text"), or else the bare text."""
     try:
@@ -191,6 +239,8 @@ def _recipe(name: str, table: Any, path: str | PathLike[str]) -> Recipe:
                 raise UsageError(f"Unknown key '{key}.{inner}' in {where}. {nearest(inner, types)}")
             if type(value) is not types[inner]:
                 raise UsageError(f"{key}.{inner} in {where} must be of type {types[inner].__name__}, not {value!r}.")
+            if inner in ("last", "best"):
+                _check_numbers(value, f"{key}.{inner} in {where}")
     return Recipe(name=name, **values)
 
 
@@ -200,6 +250,14 @@ def _part(kind: str, value: Any, where: str) -> PartChoice:
     if isinstance(value, dict) and isinstance(value.get("name"), str):
         return PartChoice(value["name"], {key: inner for key, inner in value.items() if key != "name"})
     raise UsageError(f'{kind} in {where} must be a name, or a table with name = "..." and settings; not {value!r}.')
+
+
+def _check_numbers(metrics: Any, what: str) -> None:
+    for name, numbers in metrics.items():
+        if not isinstance(numbers, dict) or not isinstance(numbers.get("mean"), int | float):
+            raise UsageError(f"{what}: {name} must be a table with mean = NUMBER, not {numbers!r}.")
+        if not isinstance(numbers.get("spread", 0.0), int | float):
+            raise UsageError(f"{what}: {name}.spread must be a number, not {numbers['spread']!r}.")
 
 
 def _text(value: Any, what: str) -> str:

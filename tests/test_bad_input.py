@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import tomli_w
+import tomlkit
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -67,12 +67,12 @@ def bad_assignments(draw) -> list[str]:
             text = f"{draw(st.sampled_from(COUNTS + RATES))}.{draw(names)}=1"
         case "count":
             value = draw(junk | wholes)
-            written = tomli_w.dumps({"v": value})[4:].strip() if draw(st.booleans()) else value
+            written = tomlkit.dumps({"v": value})[4:].strip() if draw(st.booleans()) else value
             text = f"{draw(st.sampled_from(COUNTS))}={written}"
         case "rate":
             value = draw(junk)
             assume(value is not True)
-            text = f"{draw(st.sampled_from(RATES))}={tomli_w.dumps({'v': value})[4:].strip()}"
+            text = f"{draw(st.sampled_from(RATES))}={tomlkit.dumps({'v': value})[4:].strip()}"
         case "choice":
             value = draw(
                 (junk | names).filter(
@@ -95,7 +95,7 @@ def bad_assignments(draw) -> list[str]:
                     )
                 )
             )
-            text = f"{draw(st.sampled_from(CHOICES))}={tomli_w.dumps({'v': value})[4:].strip()}"
+            text = f"{draw(st.sampled_from(CHOICES))}={tomlkit.dumps({'v': value})[4:].strip()}"
     return ["run", "fc-mnist", "--steps", "1", "--set", text]
 
 
@@ -127,10 +127,10 @@ def bad_files(draw) -> bytes:
             table = draw(st.sampled_from(["train", "optimizer"]))
             recipe[table] = {draw(names) + "x_y": draw(st.integers())}
         case "many":
-            return tomli_w.dumps({"one": recipe, draw(names): recipe}).encode() if draw(st.booleans()) else b""
+            return tomlkit.dumps({"one": recipe, draw(names): recipe}).encode() if draw(st.booleans()) else b""
     name = draw(st.sampled_from(["mine", "mine", "a b", "", "../up", "-"])) if recipe == GOOD else "mine"
     assume(recipe != GOOD or name != "mine")
-    return tomli_w.dumps({name: recipe}).encode()
+    return tomlkit.dumps({name: recipe}).encode()
 
 
 def refused(arguments: list[str], folder: Path) -> str:

@@ -1,5 +1,6 @@
 """The docs are true: hooks, options, links, and every plugin and notebook in them runs."""
 
+import importlib.util
 import inspect
 import json
 import os
@@ -46,7 +47,7 @@ def test_every_hook_is_documented_with_its_arguments():
 def test_every_command_and_option_is_in_the_readme():
     readme = text("README.md")
     context = click.Context(cli)
-    for name in ("list", "show", "run", "resume", "sample"):
+    for name in ("list", "show", "run", "resume", "sample", "evaluate", "reproduce", "report", "compare", "film"):
         assert f"`ganzoo {name}" in readme
         command = cli.get_command(context, name)
         assert command.help
@@ -57,6 +58,13 @@ def test_every_command_and_option_is_in_the_readme():
     for parameter in cli.get_command(context, "run").params:
         if isinstance(parameter, click.Option) and parameter.name != "debug":
             assert parameter.opts[-1] in row, parameter
+
+
+def test_the_page_of_the_zoo_is_made_from_the_registry():
+    spec = importlib.util.spec_from_file_location("make_zoo", ROOT / "docs/make_zoo.py")
+    make_zoo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_zoo)
+    assert text("docs/zoo.md") == make_zoo.page()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ganzoo.cli import tables
+from ganzoo.cli import reproduce, tables
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.plugins import Zoo
 from ganzoo.registry import Recipe
@@ -27,8 +27,8 @@ def command(recipe: str) -> None:
     tables.show(["SETTING", "HERE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, found))
     click.secho("\nEvidence", bold=True)
     if found.evidence:
-        for key, value in found.evidence.items():
-            click.echo(f"  {key:<9} {value}")
+        reproduce.show(found.evidence)
+        click.echo(f"  Get it again: ganzoo reproduce {recipe}")
     else:
         click.echo("  none yet")
     click.secho("\nHow to run it", bold=True)

@@ -1,0 +1,58 @@
+"""Make docs/zoo.md, the page of the zoo, from registry.toml. The pictures are samples of the runs behind the evidence:
+
+ganzoo reproduce NAME --out RUNS
+ganzoo sample RUNS/seed-0 -n 64 -o docs/images/zoo/NAME.png
+python docs/make_zoo.py
+"""
+
+from pathlib import Path
+
+from ganzoo import registry
+from ganzoo.cli.reproduce import with_spread
+from ganzoo.errors import UsageError
+from ganzoo.registry import Recipe
+
+DOCS = Path(__file__).parent
+HEAD = """# The zoo
+
+Every recipe of ganzoo, with the numbers that `ganzoo reproduce NAME` gets again, on a CPU. This page is made from
+[registry.toml](../registry.toml) by [make_zoo.py](make_zoo.py). What the numbers mean: [Evaluation](evaluation.md).
+*Last* is the end of training, *best* the checkpoint that was measured best on the way; ± is the standard deviation over
+the seeds.
+"""
+
+
+def page() -> str:
+    """Return the text of the page."""
+    found = [recipe for _, recipe in registry.read(DOCS.parent / "registry.toml")]
+    return "\n".join([HEAD, *(section(recipe) for recipe in found if not isinstance(recipe, UsageError))])
+
+
+def section(recipe: Recipe) -> str:
+    """Return what the page says of one recipe."""
+    paper, evidence = recipe.paper, recipe.evidence
+    lines = [f"## {recipe.name}", "", f"**{recipe.title}.** {recipe.summary} `{recipe.equation}`", ""]
+    if paper:
+        lines += [f"{paper['authors']}, [{paper['title']}]({paper['url']}), {paper['year']}.", ""]
+    if (DOCS / "images" / "zoo" / f"{recipe.name}.png").exists():
+        lines += [f"![64 samples of {recipe.name}](images/zoo/{recipe.name}.png)", ""]
+    if "last" not in evidence:
+        return "\n".join([*lines, "No evidence yet.", ""])
+    best = evidence.get("best", {})
+    lines += ["| metric | last | best |", "|---|---|---|"]
+    for name, value in evidence["last"].items():
+        lines.append(f"| {name} | {with_spread(value)} | {with_spread(best.get(name, {}))} |")
+    versions = evidence["versions"]
+    lines += [
+        "",
+        f"`{evidence['command']}` with the seeds {', '.join(map(str, evidence['seeds']))}, "
+        f"{evidence['samples']} samples; "
+        f"{evidence['cpu_minutes']:.1f} CPU minutes a run ({evidence['machine']}); {evidence['measured']}, commit "
+        f"{evidence['commit']}, ganzoo {versions['ganzoo']}, torch {versions['torch']}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    (DOCS / "zoo.md").write_text(page(), encoding="utf-8")
