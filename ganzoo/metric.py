@@ -68,6 +68,13 @@ class Metric(ABC):
         """Return the fewest samples it makes sense for, in features of ``width`` numbers."""
         return 2
 
+    def check(self, data: Data) -> None:  # noqa: B027 (most have nothing to refuse)
+        """Refuse data it makes no sense for, before anything is drawn or trained.
+
+        Raises:
+            ValueError: says what it is for.
+        """
+
     @abstractmethod
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         """Return name -> number for generated samples and as many real ones.

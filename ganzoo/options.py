@@ -129,6 +129,8 @@ def _plain_type(kind: Any) -> str:
         return _plain_type(inner[0])
     if origin is typing.Literal:
         return "|".join(map(str, inner))
+    if origin is tuple and inner[-1] is Ellipsis:
+        return f"[{_plain_type(inner[0])}, ...]"
     if origin is tuple:
         return f"[{', '.join(map(_plain_type, inner))}]"
     if origin in (types.UnionType, typing.Union):

@@ -66,19 +66,24 @@ def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
             here = _short(values[setting.name]) if setting.name in values else ""
             rows.append([f"{where}.{setting.name}", here, default, setting.type, setting.help])
 
-    players = "one player"
+    players: list[str] = []
     for kind in ("data", "model", "loss"):
         part = getattr(recipe, kind)
         try:
             loaded = load_class(zoo, kind, part.name)
             add(kind, loaded, part.settings)
-            players = " or ".join(getattr(loaded, "players", ())) or players
+            players = list(getattr(loaded, "players", players))
         except GanzooError as error:
             rows.append([f"{kind}.*", "", "", "", str(error)])
     name = str(recipe.optimizer.get("name", "adam"))
     rows.append(["optimizer.name", name, "adam", "|".join(OPTIMIZERS), "Every player's optimiser"])
     add("optimizer", OPTIMIZERS.get(name, OPTIMIZERS["adam"]), recipe.optimizer)
-    rows.append(["optimizer.PLAYER.*", "", "", "", f"The same settings for {players} alone"])
+    rows.append(
+        ["optimizer.PLAYER.*", "", "", "", f"The same settings for {' or '.join(players) or 'one player'} alone"]
+    )
+    for player in players:
+        for setting, value in recipe.optimizer.get(player, {}).items():
+            rows.append([f"optimizer.{player}.{setting}", _short(value), "", "", f"For {player} alone"])
     add("train", TrainSettings, recipe.train)
     return rows
 

@@ -33,7 +33,10 @@ def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[
     """
     if n + skip > len(data):
         twice = f", and {skip} more to compare them with" if skip else ""
-        raise UsageError(f"Cannot draw {n} real samples{twice}: the data set has {len(data)}. Give a smaller -n.")
+        raise UsageError(
+            f"Cannot draw {n} real samples{twice}: the data set has {len(data)}. Measure fewer (-n, or "
+            "train.evaluate_samples)."
+        )
     order = torch.randperm(len(data), generator=randomness.generator(seed, "reference"))[skip : skip + n]
     tensors = data.tensors()
     for index in order.split(BATCH):

@@ -103,6 +103,11 @@ class Evaluator:
                 "metric", name, [choice.name for choice in self._choices], "the settings (--set METRIC.OPTION)"
             )
         self._drop_unfit(model, asked=bool(metrics))
+        for choice in self._choices:
+            try:
+                choice.metric.check(data)
+            except ValueError as error:
+                raise UsageError(f"The metric {choice.name!r} does not fit these data: {error}.") from error
         values, given = draw.gather(draw.real(data, target, n, seed))
         self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
         self._extractors = self._load(zoo, values, weights, sha256)
