@@ -33,6 +33,8 @@ def test_the_archives_hold_what_they_should(built):
         "ganzoo/registry.toml",
         "ganzoo_fc_mnist/mnist/train-images-idx3-ubyte.xz",
         "ganzoo_fc_mnist/mnist/LICENSE.md",
+        "ganzoo_digits/classifier.safetensors",
+        "ganzoo_report/templates/report.html",
         "ganzoo_tensorboard/__init__.py",
         "ganzoo_progress/__init__.py",
     } <= names

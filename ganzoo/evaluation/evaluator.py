@@ -176,7 +176,7 @@ class Evaluator:
 
     def _drop_unfit(self, model: Model | None, asked: bool) -> None:
         """Leave out metrics that need what does not come with the samples; if they were asked for, say so."""
-        there: Batch = model.latent(1, torch.Generator()) if model else {}
+        there: set[str] = set(model.latent(1, torch.Generator()) if model else self._data.fields)
         for choice in list(self._choices):
             missing = [name for name in choice.metric.needs if name not in there]
             if missing and asked:

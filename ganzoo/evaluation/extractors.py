@@ -59,7 +59,7 @@ class Extractor:
         kind = _load_class(zoo, name)
         self._layers = {layer: _layer(kind, name, layer) for layer in layers}
         if weights:
-            self.sha256 = _check_weights(name, weights, sha256)
+            self.sha256 = _check_weights(weights, sha256, _published(name, kind))
         self._network = _open(kind, name, sorted(set(self._layers.values())), weights).to(device)
         self.sha256 = self.sha256 or getattr(kind, "sha256", "") or _fingerprint(self._network)
 
@@ -133,14 +133,18 @@ def _open(kind: Any, name: str, layers: list[str], weights: Path | None) -> Any:
     except Exception as error:
         if weights:
             raise UsageError(f"{weights} does not hold weights of {name!r}: {describe(error)}.") from error
+        if not isinstance(error, OSError):  # a failed download is one
+            raise GanzooError(f"The extractor {name!r} cannot be opened: {describe(error)}.") from error
+        url = _published(name, kind)[1]
         raise UsageError(
             f"The weights of the extractor {name!r} are not on this machine and could not be downloaded "
-            f"({describe(error)}). Give a file you have by --weights FILE{_where(name)}, or choose another extractor."
+            f"({describe(error)}). Give a file you have by --weights FILE{f' (from {url})' if url else ''}, or choose "
+            "another extractor."
         ) from error
     return network.eval().requires_grad_(False)
 
 
-def _published(name: str) -> tuple[str, str]:
+def _published(name: str, kind: Any) -> tuple[str, str]:
     """Return the beginning of the published weights' SHA-256, and their address; empty where nothing is known."""
     from torch_fidelity import feature_extractor_clip as clip
     from torch_fidelity import feature_extractor_inceptionv3 as inception
@@ -150,28 +154,23 @@ def _published(name: str) -> tuple[str, str]:
         return Path(url).stem.rpartition("-")[2], url  # as torch.hub names its files: NAME-HASH.pth
     if name in clip.MODEL_METADATA:
         return clip.MODEL_METADATA[name]["hash"], clip.MODEL_URLS[name]
-    return "", ""
+    return getattr(kind, "sha256", ""), ""
 
 
-def _where(name: str) -> str:
-    url = _published(name)[1]
-    return f" (from {url})" if url else ""
-
-
-def _check_weights(name: str, weights: Path, expected: str | None) -> str:
+def _check_weights(weights: Path, expected: str | None, known: tuple[str, str]) -> str:
     """Return the SHA-256 of the file. Weights that nobody vouches for would give a number that means nothing."""
     try:
         actual = hashlib.sha256(weights.read_bytes()).hexdigest()
     except OSError as error:
         raise UsageError(f"Cannot read the weights {weights}: {error.strerror or error}.") from error
-    published, url = _published(name)
+    published, url = known
     if expected:
         if actual != expected.lower():
             raise UsageError(f"{weights} has the SHA-256 {actual}, not {expected}.")
     elif not published or not actual.startswith(published):
-        known = f"the published ones begin with {published} ({url})" if published else "no published ones are known"
+        other = f"that of the published ones begins with {published} {url}" if published else "none is published"
         raise UsageError(
-            f"{weights} has the SHA-256 {actual}; {known}. If these are the weights you mean, say so: --sha256 {actual}"
+            f"{weights} has the SHA-256 {actual}; {other.strip()}. If these are the weights you mean: --sha256 {actual}"
         )
     return actual
 
