@@ -26,7 +26,7 @@ from ganzoo.plugins import Zoo
 from ganzoo.registry import Recipe, to_toml
 from ganzoo.trained import Run, load
 from ganzoo.training.experiment import build
-from ganzoo.training.run import RunDirectory
+from ganzoo.training.run import RECIPE, RunDirectory
 
 
 @dataclass
@@ -89,7 +89,7 @@ def reproduce(
 
 
 def _trial(recipe: Recipe, directory: Path, n: int, zoo: Zoo) -> Trial:
-    began, fresh = time.process_time(), not directory.exists()
+    began, fresh = time.process_time(), not (directory / RECIPE).exists()
     if fresh:
         api.train(recipe, out=directory, zoo=zoo)
     else:

@@ -60,6 +60,7 @@ class Evaluator:
     """Measures models against one set of real samples.
 
     Attributes:
+        seed: of the noise, and of the choice of real samples.
         real_sha256: of the real samples that were drawn.
     """
 
@@ -94,7 +95,8 @@ class Evaluator:
             UsageError: a name, option or weight that does not fit, or too few samples.
         """
         target = next(iter(data.fields))
-        self._data, self._target, self._n, self._seed, self._device = data, target, n, seed, device
+        self._data, self._target, self._n, self._device = data, target, n, device
+        self.seed = seed
         self._choices = [
             self._choose(zoo, name, extractor or data.extractor, settings or {}) for name in metrics or data.metrics
         ]
@@ -120,7 +122,7 @@ class Evaluator:
             UsageError: a metric cannot be computed for it.
         """
         with randomness.preserved():
-            rng = randomness.generator(self._seed, "evaluation")
+            rng = randomness.generator(self.seed, "evaluation")
             values, given = draw.gather(draw.generated(model, self._n, rng, self._device))
             if not values.dtype == torch.uint8 and not values.isfinite().all():
                 raise GanzooError("The model generates values that are not finite; there is nothing to measure.")
@@ -128,7 +130,7 @@ class Evaluator:
 
     def measure_real(self) -> list[Result]:
         """Return the numbers of other real samples in place of generated ones: how good they can get."""
-        values, given = draw.gather(draw.real(self._data, self._target, self._n, self._seed, skip=self._n))
+        values, given = draw.gather(draw.real(self._data, self._target, self._n, self.seed, skip=self._n))
         with randomness.preserved():
             return self._measure(_Set(self, values, given, None))
 
@@ -226,5 +228,5 @@ class _Set:
                 self._features[name] = self._evaluator.extract(name, self._values)
             return self._features[name][layer]
 
-        data, seed = self._evaluator._data, self._evaluator._seed
+        data, seed = self._evaluator._data, self._evaluator.seed
         return Samples(self._values, self._given, data, seed, self._model, features)

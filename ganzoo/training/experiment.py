@@ -22,6 +22,10 @@ from ganzoo.training.settings import TrainSettings
 _KINDS: dict[str, tuple[str, type]] = {"data": ("data", Data), "model": ("models", Model), "loss": ("losses", Loss)}
 _T = TypeVar("_T")
 
+EVALUATION_SEED = 1
+"""Of what is measured while it trains: the same for all runs, so that they compare; and not the 0 that a user's
+evaluation has by default, so that the best is not judged by the very samples it was chosen by."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -134,7 +138,8 @@ def load_class(zoo: Zoo, kind: str, name: str) -> Any:
 def _evaluator(zoo: Zoo, settings: TrainSettings, data: Data, model: Model, device: torch.device) -> Evaluator:
     """Return what measures the model while it trains: one metric, unless the recipe names more."""
     metrics = settings.metrics or data.metrics[:1]
-    return Evaluator(zoo, data, model, metrics=metrics, n=settings.evaluate_samples, seed=settings.seed, device=device)
+    n = settings.evaluate_samples
+    return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device)
 
 
 def _construct(zoo: Zoo, kind: str, recipe: Recipe, make: Callable[[], _T]) -> _T:

@@ -227,9 +227,11 @@ class Training:
         directory.rewind(saved.step, count)
 
     def _way_back(self, directory: RunDirectory, alarm: Alarm) -> Checkpoint | None:
-        """Return the newest whole checkpoint from before it went wrong, if there is one and hope is left."""
-        paths = (path for path in checkpoint.saved(directory.checkpoints) if checkpoint.step_of(path) <= alarm.since)
-        return checkpoint.newest_whole(paths)[0] if self.rollbacks < ROLLBACKS else None
+        """Return a whole checkpoint from before it went wrong, if there is one and hope is left: the newest, and one
+        older each time, since trouble may begin before anybody sees it."""
+        paths = [path for path in checkpoint.saved(directory.checkpoints) if checkpoint.step_of(path) <= alarm.since]
+        further = paths[min(self.rollbacks, len(paths) - 1) :] if paths else []
+        return checkpoint.newest_whole(further)[0] if self.rollbacks < ROLLBACKS else None
 
     def _not_finite(self, error: NonFinite) -> Alarm:
         wrong = [name for name, value in self.model.named_parameters() if not value.isfinite().all()]

@@ -77,7 +77,7 @@ def measure(training: Training, directory: RunDirectory) -> tuple[dict[str, floa
             checkpoint="training",
             step=training.step,
             n=settings.evaluate_samples,
-            seed=settings.seed,
+            seed=evaluator.seed,
             device=str(experiment.device),
         )
     )

@@ -1,0 +1,238 @@
+"""The watcher: each alarm on a real run made to fail that way, silence on good ones, and the rules one by one."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from ganzoo_gaussians.data import Ring8
+from ganzoo_health.diversity import diversity
+from ganzoo_health.watch import Watch
+
+import ganzoo as package
+from ganzoo.plugins import Zoo
+from ganzoo.training.run import RunDirectory
+
+DIGITS = {"data.split": "test", "train.log_every": 10}
+RING = {"train.evaluate_every": 0, "data.examples": 3200}
+RAW = {"train.ema": 0.0, "train.seed": 1}
+FAILING = {
+    "discriminator-won": ("fc-mnist", 700, {"optimizer.generator.lr": 3e-2}),
+    "discriminator-blind": ("fc-mnist", 1100, {"optimizer.discriminator.lr": 1e-9}),
+    "exploding-gradient": ("fc-mnist", 240, {"optimizer.name": "sgd", "optimizer.lr": 1.0, "train.log_every": 1}),
+    "vanishing-gradient": ("fc-mnist", 700, {"loss.name": "saturating", "optimizer.discriminator.lr": 3e-3}),
+    "collapse": ("fc-ring8", 500, {"optimizer.betas": [0.97, 0.999], "optimizer.generator.lr": 1e-3, **RAW}),
+}
+
+
+def train(recipe, steps, out, settings=None, **options):
+    """Train briefly: on the 10,000 test digits in batches of 16, or on 3,200 points in batches of 64."""
+    size, quick = (16, DIGITS) if recipe == "fc-mnist" else (64, RING)
+    settings = {**quick, **(settings or {})}
+    return package.train(recipe, steps=steps, out=out, batch_size=size, device="cpu", settings=settings, **options)
+
+
+def alarms(run):
+    """All that metrics.jsonl says of alarms, by a run or its directory."""
+    return RunDirectory(Path(getattr(run, "directory", run))).read_alarms()
+
+
+def ticks(run):
+    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in run.metrics()]
+
+
+def assert_same_weights(one, other):
+    ours, theirs = one.model.state_dict(), other.model.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+
+
+@pytest.fixture
+def saturating(install):
+    """The original loss of the generator, log(1 - D(G(z))), without D(x) among the scalars."""
+    install(
+        "minimax",
+        """
+        from ganzoo import hookimpl
+        from ganzoo_fc_mnist.loss import NonSaturating
+        from torch.nn.functional import softplus
+
+        class Saturating(NonSaturating):
+            def generator(self, fake, real): return -softplus(fake).mean()
+            def watch(self, real, fake): return {}
+
+        @hookimpl
+        def ganzoo_losses(): return {"saturating": "minimax:Saturating"}
+        """,
+    )
+
+
+# --- real runs ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FAILING)
+def test_each_alarm_is_raised_by_a_run_that_fails_that_way(kind, workplace, saturating, capsys):
+    recipe, steps, settings = FAILING[kind]
+    run = train(recipe, steps, "failing", settings)
+    raised = alarms(run)
+    assert {alarm["alarm"] for alarm in raised} == {kind}
+    out = capsys.readouterr().out
+    for alarm in raised:
+        assert 0 <= alarm["since"] < alarm["step"] <= steps
+        assert alarm["fatal"] == (kind in ("collapse", "discriminator-won"))
+        text = f"{alarm['message']} {alarm['remedy']}"
+        assert len(text) <= 300
+        assert "--set optimizer." in text
+        assert f"Alarm at step {alarm['step']} ({kind}): {text}" in out
+
+
+@pytest.mark.parametrize(("recipe", "steps", "showings"), [("fc-mnist", 2000, 4), ("fc-ring8", 1000, 20)])
+def test_good_runs_raise_none(recipe, steps, showings, workplace):
+    run = train(recipe, steps, "good")
+    assert not alarms(run)
+    assert sum("health/diversity" in line for line in run.metrics()) == showings
+
+
+def test_a_stopped_run_is_saved_and_goes_on_to_the_same_alarms(ganzoo, workplace):
+    recipe, steps, settings = FAILING["discriminator-won"]
+    whole = train(recipe, steps, "whole", settings)
+    (alarm,) = alarms(whole)
+
+    train(recipe, 300, "run", settings, on_collapse="stop")  # the condition holds already, for some ticks
+    stopped = ganzoo("resume", "run", "--steps", steps)
+    assert stopped.code == 1
+    assert alarm["message"] in stopped.err
+    assert "ganzoo resume run --on-collapse warn" in stopped.err
+    saved = package.load("run")
+    assert saved.step == alarm["step"] < steps
+    record = RunDirectory(Path("run")).record
+    assert (record["state"], record["reason"]) == ("failed", alarm["message"])
+
+    assert ganzoo("resume", "run", "--on-collapse", "warn").code == 0
+    assert alarms("run") == alarms(whole)
+    assert_same_weights(package.load("run"), whole)
+
+
+def test_the_watcher_changes_nothing(workplace):
+    zoo = Zoo()
+    (health,) = (plugin for plugin in zoo.plugins if plugin.name == "health")
+    zoo.plugins.remove(health)
+    zoo._manager.unregister(health.module)
+    watched, alone = train("fc-mnist", 700, "watched"), train("fc-mnist", 700, "alone", zoo=zoo)
+    assert any("health/diversity" in line for line in watched.metrics())
+    assert not any("health/diversity" in line for line in alone.metrics())
+    assert_same_weights(watched, alone)
+
+
+# --- the rules, on sequences written out ----------------------------------------------------------------------------
+
+
+def watch(scalars, every=100, steps_per_epoch=1000):
+    """Show the rules a tick of each of these scalars, and return (step, kind, since) of the alarms."""
+    rules = Watch(steps_per_epoch)
+    steps = range(every, every * len(scalars) + 1, every)
+    return [(step, a.kind, a.since) for step, now in zip(steps, scalars, strict=True) for a in rules.see(step, now)]
+
+
+def sure(real, fake=0.0, loss=5.0):
+    return {"D(x)": real, "D(G(z))": fake, "loss/generator": loss}
+
+
+def test_the_discriminator_has_won_once_until_it_is_unsure_again():
+    won, wavering, lost = sure(0.995), sure(0.97), sure(0.8, 0.3)
+    assert watch([lost] * 3 + [won] * 4 + [lost] * 9) == []
+    assert watch([lost] * 3 + [won] * 9) == [(800, "discriminator-won", 300)]
+    assert watch([won] * 20) == [(500, "discriminator-won", 0)]
+    assert len(watch([won] * 9 + [wavering, won] * 9)) == 1
+    assert watch([won] * 9 + [lost] + [won] * 9) == [(500, "discriminator-won", 0), (1500, "discriminator-won", 1000)]
+    assert watch([won] * 400, every=1) == []  # sure for a few steps is nothing, however many ticks they are
+
+
+def test_a_generator_that_catches_up_has_not_lost():
+    assert watch([sure(0.995, loss=9 * 0.95**n) for n in range(30)]) == []
+
+
+def test_the_discriminator_is_blind_only_while_the_fakes_are_poor():
+    blind, seeing = sure(0.5, 0.51), sure(0.55, 0.5)
+    assert watch([blind] * 9 + [seeing] + [blind] * 9) == []
+    assert watch([seeing] + [blind] * 30) == [(1100, "discriminator-blind", 100)]
+    assert watch([{**blind, "health/diversity": 0.9}] + [blind] * 30) == []
+    assert len(watch([{**blind, "health/diversity": 0.1}] + [blind] * 10 + [sure(0.51, 0.5), blind] * 10)) == 1
+
+
+def test_a_collapse_is_a_fall_and_is_over_when_it_is_clearly_over():
+    def shown(*values):
+        return watch([{"health/diversity": value} if value else {} for value in values])
+
+    assert shown(0.1, 0.15, 0.25, 0.15, 0.25, 0.5, 0.9) == []  # it is not diverse yet
+    assert shown(0.5, 0, 0.3, 0.1, 0, 0.1, 0.1) == [(400, "collapse", 300)]
+    assert shown(0.5, 0.19, 0.21, 0.19, 0.29, 0.19) == [(200, "collapse", 100)]
+    assert shown(0.5, 0.19, 0.31, 0.19) == [(200, "collapse", 100), (400, "collapse", 300)]
+
+
+def test_what_never_becomes_diverse_has_collapsed_after_the_warm_up():
+    poor = {"health/diversity": 0.05}
+    assert watch([poor] * 40, every=1000) == [(31_000, "collapse", 0)]
+    assert watch([poor] * 120, every=1000, steps_per_epoch=50_000) == [(101_000, "collapse", 0)]
+    assert watch([{"health/diversity": 0.25}] * 40, every=1000) == []
+
+
+def norms(*values, player="generator"):
+    return watch([{f"gradient/{player}": value} for value in values])
+
+
+def test_gradients_explode_for_two_ticks_against_the_median():
+    calm = [2.0, 1.0, 9.0] * 5
+    assert norms(*calm, 190, 190, 190) == []
+    assert norms(*calm, 500, 1, 500, 1, 500) == []
+    assert norms(*calm, 500, 500, 500, 50, 500, 500) == [(1700, "exploding-gradient", 1500)]
+    assert [step for step, _, _ in norms(*calm, 500, 500, 1, 500, 500)] == [1700, 2000]
+    assert norms(*[1e-6] * 20, 5, 5, 5) == []  # a great deal more than nothing, and yet little
+    assert norms(*[2.0**n for n in range(40)])[0][1:] == ("exploding-gradient", 1300)
+    assert norms(1.0, 500.0, 500.0, 500.0) == []  # too early to tell
+
+
+def test_gradients_vanish_against_the_largest():
+    assert norms(*[1.0, 2.0] * 5, *[1e-5] * 6) == [(1500, "vanishing-gradient", 1000)]
+    assert norms(*[1.0, 2.0] * 5, *[1e-5, 1e-2] * 6) == []
+    assert norms(*[1.0] * 10, *[1e-5] * 5, 1e-3, *[1e-5] * 20) == [(1500, "vanishing-gradient", 1000)]
+    assert norms(*[1.0] * 10, *[1e-9] * 50, player="discriminator") == []
+    assert watch([{**sure(1.0), "gradient/generator": 10.0**-n} for n in range(20)]) == [(500, "discriminator-won", 0)]
+
+
+def test_each_player_is_watched_by_itself_and_a_tick_without_its_norm_tells_nothing():
+    both = [{"gradient/generator": 1.0, "gradient/critic": 1e3}] * 12
+    burst = [{"gradient/generator": 1e4}, {}, {"gradient/critic": 1e3}, {"gradient/generator": 1e4}]
+    assert watch(both + burst) == [(1600, "exploding-gradient", 1200)]
+
+
+# --- diversity ------------------------------------------------------------------------------------------------------
+
+
+def test_the_score_is_the_effective_number_of_samples():
+    apart = torch.eye(40)  # each pair is as far apart, 3 bandwidths: the eigenvalues of K are known
+    one, others = (1 + 39 * math.exp(-4.5)) / 40, (1 - math.exp(-4.5)) / 40
+    score = math.exp(-one * math.log(one) - 39 * others * math.log(others))
+    assert diversity(apart, apart) == pytest.approx(1)
+    assert diversity(torch.zeros(40, 40), apart) == pytest.approx(1 / score)
+    assert diversity(1e3 * apart, apart) == pytest.approx(40 / score)
+
+
+@pytest.mark.parametrize("n", [32, 512])
+def test_diversity_counts_the_modes_of_a_ring(n):
+    points = Ring8().tensors()["point"]
+    real = points[torch.randperm(len(points), generator=torch.Generator().manual_seed(0))[:n]]
+    by_modes = [diversity(points[torch.arange(n) * 8 + torch.arange(n) % modes], real) for modes in range(1, 9)]
+    assert by_modes == sorted(by_modes)
+    assert by_modes[0] < 0.15
+    assert 0.25 < by_modes[1] < 0.3
+    assert by_modes[-1] > 0.95
+
+
+def test_diversity_says_nothing_where_there_is_nothing_to_say():
+    some = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
+    assert diversity(some, some[:, :2]) is None
+    assert diversity(some[:7], some[:7]) is None
+    assert diversity(some, torch.ones(16, 3)) is None
+    assert diversity(some * math.nan, some) is None
+    assert diversity(some[:, 0], some[:, 0]) is None
