@@ -105,7 +105,10 @@ class Run:
             seed=seed,
             device=str(self._device),
         )
-        RunDirectory(self.directory).write_cards(made)
+        try:
+            RunDirectory(self.directory).write_cards(made)
+        except OSError as error:  # the numbers are worth more than their file
+            warn(f"the cards could not be kept in {self.directory}: {error.strerror or error}")
         return made
 
     def metrics(self) -> list[dict[str, float]]:

@@ -1,5 +1,6 @@
 """What the tests share: the command line in this process, and real little plugins on sys.path."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from textwrap import dedent
 import pytest
 
 from ganzoo.cli import invoke
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; their threads would be in each other's way
 
 TINY = ["--set", "data.split=test", "--batch-size", "16", "--device", "cpu"]
 """Options that make fc-mnist start fast: the 10,000 test digits."""

@@ -80,7 +80,7 @@ def test_the_tutorials_tell_the_same():
 
     assert shape("docs/tutorial.md") == shape("docs/tutorial.zh-TW.md")
     pages = ("docs/tutorial.md", "docs/tutorial.zh-TW.md")
-    commands = [re.findall(r"ganzoo (?:run|show|sample|resume|list)[^`\n#]*", text(page)) for page in pages]
+    commands = [re.findall(r"ganzoo (?:run|show|sample|resume|list|evaluate)[^`\n#]*", text(page)) for page in pages]
     assert {c.strip() for c in commands[0]} == {c.strip() for c in commands[1]}
 
 

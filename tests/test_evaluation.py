@@ -126,6 +126,15 @@ def test_a_card_that_was_cut_short_does_not_take_others_with_it(tmp_path):
     assert [card["metric"] for card in cards.read(tmp_path)] == ["a", "c"]
 
 
+def test_numbers_are_shown_where_they_cannot_be_kept(ganzoo, directory, workplace):
+    shutil.copytree(directory, "closed", ignore=shutil.ignore_patterns(cards.FILE))
+    (workplace / "closed" / cards.FILE).mkdir()  # also root cannot write into a folder
+    result = ganzoo("evaluate", "closed", "--metrics", "prdc-raw", "-n", 100)
+    assert result.code == 0
+    assert "coverage-raw" in result.out
+    assert "the cards could not be kept in closed: Is a directory" in result.err
+
+
 def test_training_notices_nothing_of_its_evaluation(workplace):
     settings = QUICK["settings"] | {
         "train.ema": 0.9,
@@ -154,7 +163,7 @@ def test_the_average_is_measured_where_one_is_kept(workplace):
     settings = QUICK["settings"] | {"train.ema": 0.99, "train.metrics": ["fd-raw"], "train.evaluate_samples": 800}
     run = package.train("fc-mnist", steps=30, out="r", evaluate_every=30, **QUICK | {"settings": settings})
     (during,) = run.evaluations()
-    (after,) = package.load("r").evaluate(["fd-raw"], n=800)
+    (after,) = package.load("r").evaluate(["fd-raw"], n=800, seed=during["seed"])
     assert during["value"] == after["value"]  # loaded runs have the averaged weights
 
 
@@ -176,6 +185,16 @@ def test_the_best_checkpoint_is_kept_beside_the_last(ganzoo, install, unplugged)
     assert package.load("r", checkpoint="best").step == 70  # better than the 1.0 of before; the 6.0 was not
     wave.values = iter([0.25])
     assert ganzoo("evaluate", "r", "--metrics", "wave", "-n", 50).code == 0
+
+
+def test_what_cannot_be_measured_does_not_stop_a_training(ganzoo, install):
+    install("wave", WAVE.replace("5.0, 1.0", 'float("nan"), 1.0'))
+    options = ["--set", 'train.metrics=["wave"]', "--set", "train.evaluate_samples=50", "--out", "r"]
+    result = ganzoo("run", "fc-mnist", "--steps", 30, "--evaluate-every", 10, *options, *TINY)
+    assert result.code == 0
+    assert "step 10 could not be measured: The metric 'wave' says that wave is nan" in result.err
+    assert [card["step"] for card in package.load("r").evaluations()] == [20, 30]
+    assert package.load("r", checkpoint="best").step == 20
 
 
 def test_a_strangers_extractor_is_used_by_name(ganzoo, install, directory):

@@ -1,39 +1,65 @@
-"""``ganzoo show``: all about one recipe."""
+"""``ganzoo show``: all about one recipe, or about one part."""
 
+import inspect
 from typing import Any
 
 import click
 
 from ganzoo.cli import reproduce, tables
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.plugins import Zoo
+from ganzoo.plugins import Part, Zoo
 from ganzoo.registry import Recipe
 
 
 @click.command("show")
-@click.argument("recipe")
-def command(recipe: str) -> None:
-    """Show all about a recipe.
+@click.argument("name")
+def command(name: str) -> None:
+    """Show all about a recipe, or about a part.
 
-    Its paper and equation, every setting with default, type and meaning, its evidence, and how to run it. RECIPE is a
-    name from 'ganzoo list', or a recipe file.
+    Of a recipe: its paper and equation, every setting with default, type and meaning, its evidence, and how to run it.
+    NAME is a recipe from 'ganzoo list', a recipe file, or a data set, model, loss or metric from 'ganzoo list --kind'.
     """
     from ganzoo.api import find_recipe
 
     zoo = Zoo()
-    found = find_recipe(zoo, recipe)
+    try:
+        found = find_recipe(zoo, name)
+    except UsageError:
+        parts = [part for kind in ("data", "models", "losses", "metrics") for part in zoo.parts(kind)]
+        chosen = [part for part in parts if name in (part.name, f"{part.plugin.name}/{part.name}")]
+        if not chosen:
+            raise
+        for part in chosen:
+            _part(part)
+        return
     _head(zoo, found)
     click.echo()
     tables.show(["SETTING", "HERE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, found))
     click.secho("\nEvidence", bold=True)
     if found.evidence:
         reproduce.show(found.evidence)
-        click.echo(f"  Get it again: ganzoo reproduce {recipe}")
+        click.echo(f"  Get it again: ganzoo reproduce {name}")
     else:
         click.echo("  none yet")
     click.secho("\nHow to run it", bold=True)
-    click.echo(f"  ganzoo run {recipe}")
-    click.echo(f"  ganzoo run {recipe} --epochs 5 --set SETTING=VALUE")
+    click.echo(f"  ganzoo run {name}")
+    click.echo(f"  ganzoo run {name} --epochs 5 --set SETTING=VALUE")
+
+
+def _part(part: Part) -> None:
+    """Print what a part says of itself, and its options."""
+    from ganzoo import options
+
+    loaded = part.load()
+    click.secho(f"{part.name} ({part.kind}), of the plugin {part.plugin}", bold=True)
+    click.echo(inspect.getdoc(loaded) or "")
+    rows = [
+        [setting.name, "(must be given)" if setting.required else _short(setting.default), setting.type, setting.help]
+        for setting in options.settings_of(loaded)
+    ]
+    if rows:
+        click.echo()
+        tables.show(["OPTION", "DEFAULT", "TYPE", "MEANING"], rows)
 
 
 def _head(zoo: Zoo, recipe: Recipe) -> None:

@@ -1,5 +1,6 @@
 """Cards: one line of JSON for each number, with all it takes to get it again. They are appended, never rewritten."""
 
+import errno
 import json
 import os
 import platform
@@ -69,9 +70,13 @@ def append(folder: Path, cards: list[Card]) -> None:
     path = folder / FILE
     text = "".join(json.dumps(card) + "\n" for card in cards)
     cut = path.exists() and not path.read_bytes().endswith(b"\n")  # a kill half-way through a line
+    content = ("\n" * cut + text).encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     try:
-        os.write(descriptor, ("\n" * cut + text).encode())
+        before = os.fstat(descriptor).st_size
+        if os.write(descriptor, content) < len(content):
+            os.ftruncate(descriptor, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

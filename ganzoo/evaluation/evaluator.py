@@ -6,6 +6,7 @@ extractor whatever the number of metrics.
 """
 
 import hashlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -152,6 +153,10 @@ class Evaluator:
             extractor = self._extractors.get(choice.extractor or "")
             source = (extractor.name, extractor.sha256) if extractor else ("", "")
             for name, score in scores.items():
+                if not math.isfinite(score.value):
+                    raise UsageError(
+                        f"The metric {choice.name!r} says that {name} is {score.value}: nothing to compare."
+                    )
                 results.append(Result(name + choice.suffix, score, choice.name, choice.settings, *source, seconds))
         return results
 

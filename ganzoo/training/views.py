@@ -15,7 +15,9 @@ from torch import Tensor
 
 from ganzoo import images
 from ganzoo.data import Batch
+from ganzoo.errors import GanzooError
 from ganzoo.evaluation import cards
+from ganzoo.plugins import warn
 from ganzoo.training import randomness
 from ganzoo.training.run import RunDirectory
 
@@ -63,12 +65,16 @@ def draw(directory: RunDirectory, previews: Mapping[str, Tensor], step: int, fir
 
 def measure(training: Training, directory: RunDirectory) -> tuple[dict[str, float], bool]:
     """Evaluate, add the numbers to the run's cards, and return them as scalars; and whether the first of them is the
-    best so far, which is then noted in ``training.best``."""
+    best so far, which is then noted in ``training.best``. What cannot be measured is said, and training goes on."""
     experiment, settings = training.experiment, training.settings
     evaluator = experiment.evaluator
     assert evaluator
-    with as_sampled(training):
-        results = evaluator.measure(training.model)
+    try:
+        with as_sampled(training):
+            results = evaluator.measure(training.model)
+    except GanzooError as error:
+        warn(f"step {training.step} could not be measured: {error}")
+        return {}, False
     directory.write_cards(
         cards.make(
             results,
