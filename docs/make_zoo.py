@@ -1,7 +1,7 @@
 """Make docs/zoo.md, the page of the zoo, from registry.toml. The pictures are samples of the runs behind the evidence:
 
 ganzoo reproduce NAME --out RUNS
-ganzoo sample RUNS/seed-0 -n 64 -o docs/images/zoo/NAME.png
+ganzoo sample RUNS/seed-0 -o docs/images/zoo/NAME.png          # -n 2000 for points in the plane
 python docs/make_zoo.py
 """
 
@@ -35,7 +35,7 @@ def section(recipe: Recipe) -> str:
     if paper:
         lines += [f"{paper['authors']}, [{paper['title']}]({paper['url']}), {paper['year']}.", ""]
     if (DOCS / "images" / "zoo" / f"{recipe.name}.png").exists():
-        lines += [f"![64 samples of {recipe.name}](images/zoo/{recipe.name}.png)", ""]
+        lines += [f"![Samples of {recipe.name}](images/zoo/{recipe.name}.png)", ""]
     if "last" not in evidence:
         return "\n".join([*lines, "No evidence yet.", ""])
     best = evidence.get("best", {})

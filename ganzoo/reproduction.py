@@ -126,20 +126,21 @@ def _short(value: float) -> float:
 def _machine() -> str:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
-    return f"{platform.system()} {platform.machine()}, {cores} CPU cores, {torch.get_num_threads()} threads{gpu}"
+    return f"{platform.system()} {platform.machine()}, {cores} CPU cores, threads: {torch.get_num_threads()}{gpu}"
 
 
 def _commit() -> str:
-    """Return the commit of the checkout that ganzoo runs from, with a plus sign if it was changed since; empty where it
-    was installed from a package."""
+    """Return the commit of the checkout that ganzoo runs from, with a plus sign if its code was changed since; empty
+    where it was installed from a package."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return ""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=True).stdout
+
     try:
-        run = [
-            ["git", "-C", str(root), *words.split()] for words in ("rev-parse --short=10 HEAD", "status --porcelain")
-        ]
-        commit, changes = (subprocess.run(line, capture_output=True, text=True, check=True).stdout for line in run)
+        changes = git("status", "--porcelain", "--", "ganzoo", "plugins")
+        return git("rev-parse", "--short=10", "HEAD").strip() + "+" * bool(changes)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return commit.strip() + "+" * bool(changes.strip())
