@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ganzoo import api
+from ganzoo import api, options
 from ganzoo.errors import UsageError
 from ganzoo.evaluation import cards
 from ganzoo.evaluation.cards import Card
@@ -27,6 +27,7 @@ from ganzoo.registry import Recipe, to_toml
 from ganzoo.trained import Run, load
 from ganzoo.training.experiment import build
 from ganzoo.training.run import RECIPE, RunDirectory
+from ganzoo.training.settings import TrainSettings
 
 
 @dataclass
@@ -63,12 +64,14 @@ def reproduce(
         UsageError: what is to be measured does not fit, or a run that is there is another one.
         GanzooError, Interrupted: as ``ganzoo.train``.
     """
+    for seed in seeds:  # all that can be wrong is found now, not after hours
+        options.check(TrainSettings, api.adapt(recipe, seed=seed).train, "train")
     one = build(zoo, recipe)
-    Evaluator(zoo, one.data, one.model.eval(), n=n, seed=0, device=one.device)  # better now than after hours
+    Evaluator(zoo, one.data, one.model.eval(), n=n, seed=0, device=one.device)
     trials = []
     for number, seed in enumerate(seeds, start=1):
         say(f"Seed {seed} ({number} of {len(seeds)})")
-        trials.append(_trial(api.adapt(recipe, seed=seed), out / f"seed-{seed}", n, zoo))
+        trials.append(_trial(api.adapt(recipe, seed=seed), out / f"seed-{seed}", n, str(one.device), zoo))
     last = {card["metric"]: _summary(trials, "last", card) for card in trials[0].last}
     headline, numbers = next(iter(last.items()))
     spread = f" ± {numbers['spread']:.2g}" if "spread" in numbers else ""
@@ -88,7 +91,7 @@ def reproduce(
     return evidence
 
 
-def _trial(recipe: Recipe, directory: Path, n: int, zoo: Zoo) -> Trial:
+def _trial(recipe: Recipe, directory: Path, n: int, device: str, zoo: Zoo) -> Trial:
     began, fresh = time.process_time(), not (directory / RECIPE).exists()
     if fresh:
         api.train(recipe, out=directory, zoo=zoo)
@@ -99,16 +102,16 @@ def _trial(recipe: Recipe, directory: Path, n: int, zoo: Zoo) -> Trial:
         if there.record.get("state") != "finished":
             api.resume(directory, zoo=zoo)
     minutes = (time.process_time() - began) / 60 if fresh else None
-    last = load(directory, zoo=zoo)
+    last = load(directory, device=device, zoo=zoo)
     measured = last.evaluate(n=n)
-    return Trial(measured, _best(directory, last, measured, n, zoo), minutes)
+    return Trial(measured, _best(directory, last, measured, n, device, zoo), minutes)
 
 
-def _best(directory: Path, last: Run, measured: list[Card], n: int, zoo: Zoo) -> list[Card]:
+def _best(directory: Path, last: Run, measured: list[Card], n: int, device: str, zoo: Zoo) -> list[Card]:
     """Return the cards of the best checkpoint; those of the last where that is the same one."""
     if not any(card["checkpoint"] == "training" for card in last.evaluations()):
         return []
-    best = load(directory, checkpoint="best", zoo=zoo)
+    best = load(directory, checkpoint="best", device=device, zoo=zoo)
     return measured if best.step == last.step else best.evaluate(n=n)
 
 

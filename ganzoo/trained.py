@@ -52,7 +52,7 @@ class Run:
 
     def evaluate(
         self,
-        metrics: Sequence[str] = (),
+        metrics: str | Sequence[str] = (),
         *,
         n: int = 10_000,
         seed: int = 0,
@@ -66,7 +66,7 @@ class Run:
         ``metric``, ``value`` and all it takes to get the same again. They are added to the run's evaluations.jsonl.
 
         Args:
-            metrics: names such as ``fd-mnist`` or ``prdc``; those of the data set if none are given.
+            metrics: names such as ``fd-mnist`` or ``prdc``, one or several; those of the data set if none are given.
             n, seed: how many samples; of which noise, and of which real ones.
             extractor: whose features, where a metric's name does not say; the data set's own if None.
             weights, sha256: a file of weights for the extractor; its SHA-256, if it is not the published one.
@@ -86,7 +86,7 @@ class Run:
             self._zoo,
             data,
             None if real else self.model,
-            metrics=metrics,
+            metrics=[metrics] if isinstance(metrics, str) else metrics,
             extractor=extractor,
             n=n,
             seed=seed,
@@ -101,8 +101,6 @@ class Run:
             choice,
             checkpoint="real" if real else self._checkpoint,
             step=self.step,
-            n=n,
-            seed=seed,
             device=str(self._device),
         )
         try:

@@ -107,3 +107,52 @@ def test_a_loss_that_is_not_finite_is_an_alarm_that_names_the_weights(ganzoo, wo
     assert found[3].startswith(("generator.", "discriminator."))
     assert alarm["message"] in result.err
     assert alarm["remedy"] in result.err
+
+
+@pytest.mark.parametrize(
+    ("hook", "answer", "blame"),
+    [
+        ("ganzoo_samples", '{"step": 3.0}', "cannot be called 'step'"),
+        ("ganzoo_samples", '{"alarm": 1.0}', "cannot be called 'alarm'"),
+        ("ganzoo_samples", '{"x": float("nan")}', "'x' that it returned is nan"),
+        ("ganzoo_samples", "5", "must return name -> number"),
+        ("ganzoo_tick", '"no"', "must return an Alarm"),
+        ("ganzoo_tick", 'Alarm("a", "b", since=None)', "since must be of type int"),
+    ],
+)
+def test_an_observer_that_answers_nonsense_is_left_out_and_harms_nobody(
+    install, workplace, capsys, hook, answer, blame
+):
+    source = f"from ganzoo import Alarm, hookimpl\n\n@hookimpl\ndef {hook}(run):\n    return {answer}\n"
+    install("odd", source)
+    run = train("fc-mnist", 30, "run", {"train.sample_every": 1})
+    assert f"failed in {hook} and is left out" in (err := capsys.readouterr().err)
+    assert blame in err
+    assert [line["step"] for line in run.metrics()] == [10, 20, 30]
+    assert not alarms(run)
+
+
+def test_a_best_checkpoint_that_is_gone_is_not_the_best_any_more(install, trigger, workplace, monkeypatch):
+    """Step 20 was the best, then 50 was, so 20 went; a rollback to 40 must not think that it is still there."""
+    monkeypatch.setenv("ALARMS", "1")
+    install(
+        "curve",
+        """
+        from ganzoo import Metric, Score, hookimpl
+
+        class Curve(Metric):
+            values = iter([9.0, 5.0, 6.0, 7.0, 1.0, 8.0, 6.0, 6.5, 3.0, 4.0, 8.0, 8.0, 8.0])
+            def measure(self, fake, real):
+                return {"curve": Score(next(Curve.values), "lower")}
+
+        @hookimpl
+        def ganzoo_metrics():
+            return {"curve": "curve:Curve"}
+        """,
+    )
+    settings = {"train.metrics": ["curve"], "train.evaluate_samples": 20, "train.keep": 2}
+    options = {"checkpoint_every": 10, "on_collapse": "rollback", "evaluate_every": 10}
+    run = train("fc-mnist", 100, "run", settings, **options)
+    assert len(alarms(run)) == 1
+    there = {int(path.name.removeprefix("step-")) for path in Path("run/checkpoints").iterdir()}
+    assert package.load("run", checkpoint="best").step in there

@@ -159,7 +159,7 @@ def test_what_cannot_be_sampled(ganzoo, workplace):
         (["run", "-o", "missing/x.png"], "folder missing"),
         (["run", "-o", "full"], "not an empty folder"),
         (["run", "-n", "0"], "-n"),
-        (["run", "--step", "3"], "has no checkpoint of step 3; it has: 5"),
+        (["run", "--checkpoint", "3"], "has no checkpoint of step 3; it has: 5"),
         (["run", "--device", "tpu"], "Unknown device 'tpu'"),
         (["run/run.json"], "is a file"),
     ):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import shutil
 import socket
 import sys
@@ -10,12 +11,17 @@ import pytest
 import torch
 
 import ganzoo as package
+from ganzoo.data import TensorData
 from ganzoo.evaluation import cards
-from ganzoo.training import checkpoint
+from ganzoo.evaluation.evaluator import Evaluator
+from ganzoo.plugins import Zoo
+from ganzoo.training import checkpoint, views
+from ganzoo.training.experiment import build
+from ganzoo.training.loop import Training
 from tests.conftest import TINY
 
 QUICK = {"batch_size": 16, "device": "cpu", "settings": {"data.split": "test", "train.sample_count": 4}}
-RAW = ["fd-raw", "kid-raw", "prdc-raw"]
+RAW = ["fd-raw", "kid-mnist", "prdc-raw"]
 
 WAVE = """
     from ganzoo import Metric, Score, hookimpl
@@ -61,7 +67,7 @@ def values(found):
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(directory, unplugged):
     run = package.load(directory)
     one, two, other = (values(run.evaluate(RAW, n=1000, seed=seed)) for seed in (3, 3, 4))
-    assert one.keys() == {"fd-raw", "kid-raw", "precision-raw", "recall-raw", "density-raw", "coverage-raw"}
+    assert one.keys() == {"fd-raw", "kid-mnist", "precision-raw", "recall-raw", "density-raw", "coverage-raw"}
     assert one == two == values(package.load(directory).evaluate(RAW, n=1000, seed=3))
     assert one["fd-raw"] != other["fd-raw"]
 
@@ -187,12 +193,64 @@ def test_the_best_checkpoint_is_kept_beside_the_last(ganzoo, install, unplugged)
     assert ganzoo("evaluate", "r", "--metrics", "wave", "-n", 50).code == 0
 
 
+@pytest.mark.parametrize(
+    "returned", ["0.5", "{}", '{"x": 0.5}', '{"x": Score(1.0, "up")}', '{"x": Score(1.0, "", {"y": object()})}']
+)
+def test_a_metric_that_returns_no_scores_is_blamed(ganzoo, install, directory, returned):
+    install("odd", WAVE.replace("wave", "odd").replace('{"odd": Score(next(Wave.values), "lower")}', returned))
+    result = ganzoo("evaluate", directory, "--metrics", "odd", "-n", 50)
+    assert result.code == 2
+    assert "The metric 'odd' cannot be computed here" in result.err
+
+
+def test_a_tensor_will_do_as_a_number(ganzoo, install, directory):
+    install("odd", WAVE.replace("wave", "odd").replace("Score(next(Wave.values)", "Score(fake.values.float().mean()"))
+    result = ganzoo("evaluate", directory, "--metrics", "odd,odd", "-n", 50, "--json")
+    assert [type(card["value"]) for card in json.loads(result.out)] == [float]  # asked for twice, measured once
+
+
+def test_two_plugins_metrics_of_one_name_are_told_apart(ganzoo, install, directory):
+    install("odd", WAVE.replace('"wave": "wave:', '"fd": "odd:').replace('"wave": Score', '"odd": Score'))
+    refused = ganzoo("evaluate", directory, "--metrics", "fd", "-n", 50)
+    assert (refused.code, "Say which: fidelity/fd or odd/fd" in refused.err) == (2, True)
+    found = ganzoo("evaluate", directory, "--metrics", "fidelity/fd-mnist,odd/fd", "-n", 50, "--json")
+    assert found.code == 2  # 50 are too few for the first
+    found = ganzoo("evaluate", directory, "--metrics", "odd/fd,fidelity/prdc-mnist", "-n", 50, "--json")
+    assert [card["metric"] for card in json.loads(found.out)][:2] == ["odd", "precision-mnist"]
+
+
+def test_what_parts_draw_from_global_generators_is_seeded_too():
+    class Shaky(TensorData):
+        def prepare(self, stored):
+            return {"point": stored["point"] + torch.randn(()) + random.random()}
+
+    zoo, data = Zoo(), Shaky({"point": torch.randn(200, 2, generator=torch.Generator())})
+    state = torch.get_rng_state()
+    found = [Evaluator(zoo, data, None, n=100, seed=3, device=torch.device("cpu")) for _ in range(2)]
+    assert found[0].real_sha256 == found[1].real_sha256
+    one, two = ([result.score.value for result in evaluator.measure_real()] for evaluator in found)
+    assert one == two
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_part_that_is_kept_in_eval_mode_stays_in_it():
+    training = Training(build(Zoo(), Zoo().recipe("fc-ring8")))
+    training.model.train()
+    training.model.generator[1].eval()
+    views.preview(training, views.fixed(training))
+    assert not training.model.generator[1].training
+    assert training.model.generator[0].training
+
+
 def test_what_cannot_be_measured_does_not_stop_a_training(ganzoo, install):
     install("wave", WAVE.replace("5.0, 1.0", 'float("nan"), 1.0'))
     options = ["--set", 'train.metrics=["wave"]', "--set", "train.evaluate_samples=50", "--out", "r"]
     result = ganzoo("run", "fc-mnist", "--steps", 30, "--evaluate-every", 10, *options, *TINY)
     assert result.code == 0
-    assert "step 10 could not be measured: The metric 'wave' says that wave is nan" in result.err
+    assert (
+        "step 10 could not be measured: The metric 'wave' cannot be computed here: ValueError: wave is nan"
+        in result.err
+    )
     assert [card["step"] for card in package.load("r").evaluations()] == [20, 30]
     assert package.load("r", checkpoint="best").step == 20
 
@@ -261,6 +319,7 @@ BAD = {
     "no weights": (["RUN", "--metrics", "fid", "-n", "2100"], "--weights FILE (from https://"),
     "wrong weights": (["RUN", "--metrics", "fid", "--weights", "WEIGHTS"], "begins with"),
     "a wrong hash": (["RUN", "--metrics", "fid", "--weights", "WEIGHTS", "--sha256", "0" * 64], "not 0000"),
+    "a hash of nothing": (["RUN", "--metrics", "fd", "--sha256", "0" * 64], "give both"),
     "missing weights": (["RUN", "--metrics", "fid", "--weights", "absent.pth"], "Cannot read the weights absent.pth"),
     "weights for raw": (["RUN", "--metrics", "fd-raw", "--weights", "WEIGHTS"], "has no weights"),
     "weights for two": (["RUN", "--metrics", "fd-raw,fd-mnist", "--weights", "WEIGHTS"], "raw, mnist"),

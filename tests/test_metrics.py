@@ -103,6 +103,14 @@ def test_precision_recall_density_and_coverage():
     assert 0 < found["coverage"] < 1
 
 
+def test_neighbours_that_are_very_near_are_told_apart():
+    rng = randomness.generator(0, "narrow")
+    fake, real = (torch.randn(500, 2, generator=rng) * 1e-4 + 0.8 for _ in range(2))
+    near = measured(PrecisionRecallDensityCoverage(), fake, real)
+    wide = measured(PrecisionRecallDensityCoverage(), (fake - 0.8) * 1e4, (real - 0.8) * 1e4)
+    assert near == pytest.approx(wide, abs=0.02)  # float32 keeps 0.8 + 1e-4 to three digits
+
+
 def test_classifier_score():
     logits = 3 * torch.randn(200, 7, generator=randomness.generator(0, "logits"))
     order = np.random.RandomState(0).permutation(200)

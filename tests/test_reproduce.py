@@ -42,7 +42,7 @@ def recipe(workplace):
 
 def test_evidence_is_measured_and_written_down(ganzoo, recipe):
     path = recipe()
-    result = ganzoo("reproduce", "my.toml", "--seeds", "0,3", "-n", 900, "--out", "runs/mine")
+    result = ganzoo("reproduce", "my.toml", "--seeds", "0,3", "-n", 1000, "--out", "runs/mine")
     assert result.code == 0, result.err
     text = path.read_text()
     assert text.startswith(RECIPE.partition("[tiny.evidence]")[0].replace("{{", "{").replace("}}", "}"))
@@ -51,13 +51,13 @@ def test_evidence_is_measured_and_written_down(ganzoo, recipe):
     values = []
     for seed, run in runs.items():
         assert (run.recipe.train["seed"], run.recipe.train["log_every"], run.step) == (seed, 5, 30)
-        values.append(next(c["value"] for c in run.evaluations() if (c["metric"], c["n"]) == ("fd-mnist", 900)))
+        values.append(next(c["value"] for c in run.evaluations() if (c["metric"], c["n"]) == ("fd-mnist", 1000)))
     numbers = evidence["last"]["fd-mnist"]
     assert numbers["values"] == pytest.approx(values, rel=1e-5)
     assert numbers["mean"] == pytest.approx(statistics.fmean(values), rel=1e-5)
     assert numbers["spread"] == pytest.approx(statistics.stdev(values), rel=1e-5)
     assert evidence["best"].keys() == evidence["last"].keys() >= {"fd-mnist", "kid-mnist", "modes-mnist"}
-    assert (evidence["seeds"], evidence["samples"]) == ([0, 3], 900)
+    assert (evidence["seeds"], evidence["samples"]) == ([0, 3], 1000)
     assert evidence["result"].startswith("fd-mnist ")
     assert evidence["cpu_minutes"] >= 0
     assert evidence["versions"]["ganzoo"] == package.__version__
@@ -71,12 +71,12 @@ def test_what_was_stopped_is_gone_on_with_and_what_is_another_run_is_not_taken(g
     package.train(
         package.registry.read_one(path), steps=10, out="out/seed-0", evaluate_every=15, settings={"train.log_every": 5}
     )
-    refused = ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 900, "--out", "out")
+    refused = ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000, "--out", "out")
     assert refused.code == 2
     assert "seed-0 is another run" in refused.err
-    assert ganzoo("reproduce", "my.toml", "--seeds", "1", "-n", 900, "--out", "out").code == 0
+    assert ganzoo("reproduce", "my.toml", "--seeds", "1", "-n", 1000, "--out", "out").code == 0
     first = tomllib.loads(path.read_text())["tiny"]["evidence"]
-    assert ganzoo("reproduce", "my.toml", "--seeds", "1", "-n", 900, "--out", "out").code == 0
+    assert ganzoo("reproduce", "my.toml", "--seeds", "1", "-n", 1000, "--out", "out").code == 0
     second = tomllib.loads(path.read_text())["tiny"]["evidence"]
     assert first["last"] == second["last"]
     assert "cpu_minutes" not in second  # it was trained before
@@ -86,7 +86,7 @@ def test_what_was_stopped_is_gone_on_with_and_what_is_another_run_is_not_taken(g
 def test_evidence_goes_to_another_file_if_asked_to(ganzoo, recipe):
     path = recipe("ganzoo run my.toml --steps 5")
     before = path.read_text()
-    assert ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 900, "--registry", "other.toml").code == 0
+    assert ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000, "--registry", "other.toml").code == 0
     assert path.read_text() == before
     other = package.registry.read_one(path.with_name("other.toml"))
     assert other.evidence["last"]["fd-mnist"]["mean"] > 0
@@ -128,6 +128,7 @@ def test_an_evidence_command_that_is_none(ganzoo, recipe, workplace, command, me
         (["fc-mnits"], "Did you mean 'fc-mnist'"),
         (["my.toml", "--seeds", "0,a"], "different whole numbers"),
         (["my.toml", "--seeds", "1,1"], "different whole numbers"),
+        (["my.toml", "--seeds", "0,99999999999999999999"], "train.seed"),
         (["my.toml", "--registry", "nowhere/r.toml"], "nowhere"),
         (["my.toml", "-n", "50"], "needs at least"),
         (["my.toml", "-n", "20000"], "the data set has 10000"),

@@ -38,6 +38,7 @@ def command(recipe: str, seeds: str, number: int, file: Path | None, out: Path |
     from ganzoo.reproduction import reproduce
 
     out = out or Path("runs") / found.name / f"reproduce-{datetime.now():%Y%m%d-%H%M%S}"
+    click.echo(f"{len(chosen)} runs of '{typed}', in {out}; if this is stopped, --out {out} goes on with them")
     evidence = reproduce(changed, typed, chosen, out, n=number, zoo=zoo, say=click.echo)
     registry.write_evidence(target, found, evidence)
     click.echo()

@@ -45,7 +45,7 @@ def command(recipe: str, assignments: tuple[str, ...], **options: Any) -> None:
 def goodbye(run: Any) -> None:
     """Print where everything is, and what to type next."""
     directory = shlex.quote(str(run.directory))
-    logs = "runs" if run.directory.parts[0] == "runs" else directory
+    logs = "runs" if run.directory.parts[:1] == ("runs",) else directory
     click.echo(f"\nDone: step {run.step}, in {run.directory}")
     if (run.directory / "samples").is_dir():
         click.echo(f"  look     {run.directory / 'samples'}")

@@ -24,8 +24,6 @@ def make(
     *,
     checkpoint: str,
     step: int,
-    n: int,
-    seed: int,
     device: str,
 ) -> list[Card]:
     """Return a card for each result.
@@ -34,7 +32,7 @@ def make(
         data: the data set that gave the real samples, with all its settings (its split among them).
         checkpoint: "last", "best", a step as it was asked for, "training" (measured while it trained), or "real" (real
             samples in place of generated ones).
-        step, n, seed, device: of the model, of the samples.
+        step, device: of the model.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return [
@@ -45,8 +43,8 @@ def make(
             "details": dict(result.score.details),
             "checkpoint": checkpoint,
             "step": step,
-            "n": n,
-            "seed": seed,
+            "n": evaluator.n,
+            "seed": evaluator.seed,
             "settings": dict(result.settings),
             "extractor": result.extractor,
             "extractor_sha256": result.sha256,

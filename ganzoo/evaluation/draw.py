@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ganzoo import images
 from ganzoo.data import Batch, Data
-from ganzoo.errors import UsageError
+from ganzoo.errors import GanzooError, UsageError
 from ganzoo.model import Model
 from ganzoo.training import randomness
 
@@ -50,10 +50,16 @@ def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[
 
 
 def gather(batches: Iterator[tuple[Tensor, Batch]]) -> tuple[Tensor, Batch]:
-    """Return all samples and all that came with them; images become uint8, as a viewer would see them."""
+    """Return all samples and all that came with them; images become uint8, as a viewer would see them.
+
+    Raises:
+        GanzooError: a sample is not finite.
+    """
     samples: list[Tensor] = []
     given: dict[str, list[Tensor]] = {}
     for sample, others in batches:
+        if sample.is_floating_point() and not sample.isfinite().all():
+            raise GanzooError("There are samples with values that are not finite; there is nothing to measure.")
         samples.append(images.to_bytes(sample) if images.drawable(sample) else sample)
         for name, value in others.items():
             given.setdefault(name, []).append(value)

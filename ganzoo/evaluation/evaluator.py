@@ -6,9 +6,11 @@ extractor whatever the number of metrics.
 """
 
 import hashlib
+import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,7 @@ class Evaluator:
     """Measures models against one set of real samples.
 
     Attributes:
+        n: samples on either side.
         seed: of the noise, and of the choice of real samples.
         real_sha256: of the real samples that were drawn.
     """
@@ -96,11 +99,12 @@ class Evaluator:
             UsageError: a name, option or weight that does not fit, or too few samples.
         """
         target = next(iter(data.fields))
-        self._data, self._target, self._n, self._device = data, target, n, device
-        self.seed = seed
-        self._choices = [
+        self._data, self._target, self._device = data, target, device
+        self.n, self.seed = n, seed
+        chosen = [
             self._choose(zoo, name, extractor or data.extractor, settings or {}) for name in metrics or data.metrics
         ]
+        self._choices = list({(choice.name, choice.extractor): choice for choice in chosen}.values())
         for name in (settings or {}).keys() - {choice.name for choice in self._choices}:
             raise unknown(
                 "metric", name, [choice.name for choice in self._choices], "the settings (--set METRIC.OPTION)"
@@ -111,9 +115,12 @@ class Evaluator:
                 choice.metric.check(data)
             except ValueError as error:
                 raise UsageError(f"The metric {choice.name!r} does not fit these data: {error}.") from error
-        values, given = draw.gather(draw.real(data, target, n, seed))
-        self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
-        self._extractors = self._load(zoo, values, weights, sha256)
+        if sha256 and not weights:
+            raise UsageError("--sha256 says what the file given by --weights must be: give both.")
+        with self._seeded():
+            values, given = draw.gather(draw.real(data, target, n, seed))
+            self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
+            self._extractors = self._load(zoo, values, weights, sha256)
         self._real = _Set(self, values, given, None)
 
     def measure(self, model: Model) -> list[Result]:
@@ -122,18 +129,23 @@ class Evaluator:
         Raises:
             UsageError: a metric cannot be computed for it.
         """
-        with randomness.preserved():
+        with self._seeded():
             rng = randomness.generator(self.seed, "evaluation")
-            values, given = draw.gather(draw.generated(model, self._n, rng, self._device))
-            if not values.dtype == torch.uint8 and not values.isfinite().all():
-                raise GanzooError("The model generates values that are not finite; there is nothing to measure.")
+            values, given = draw.gather(draw.generated(model, self.n, rng, self._device))
             return self._measure(_Set(self, values, given, model))
 
     def measure_real(self) -> list[Result]:
         """Return the numbers of other real samples in place of generated ones: how good they can get."""
-        values, given = draw.gather(draw.real(self._data, self._target, self._n, self.seed, skip=self._n))
-        with randomness.preserved():
+        with self._seeded():
+            values, given = draw.gather(draw.real(self._data, self._target, self.n, self.seed, skip=self.n))
             return self._measure(_Set(self, values, given, None))
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Within the block the global generators, which parts may draw from, are seeded; then they are as before."""
+        with randomness.preserved():
+            randomness.seed_global(randomness.derive(self.seed, "evaluation", "global"))
+            yield
 
     def extract(self, extractor: str, values: Tensor) -> dict[str, Tensor]:
         """Return an extractor's features of samples, a layer each."""
@@ -144,7 +156,7 @@ class Evaluator:
         for choice in self._choices:
             began = time.perf_counter()
             try:
-                scores = choice.metric.measure(fake.seen_by(choice), self._real.seen_by(choice))
+                scores = _checked(choice.metric.measure(fake.seen_by(choice), self._real.seen_by(choice)))
             except GanzooError:
                 raise
             except Exception as error:
@@ -153,32 +165,29 @@ class Evaluator:
             extractor = self._extractors.get(choice.extractor or "")
             source = (extractor.name, extractor.sha256) if extractor else ("", "")
             for name, score in scores.items():
-                if not math.isfinite(score.value):
-                    raise UsageError(
-                        f"The metric {choice.name!r} says that {name} is {score.value}: nothing to compare."
-                    )
                 results.append(Result(name + choice.suffix, score, choice.name, choice.settings, *source, seconds))
         return results
 
     def _choose(self, zoo: Zoo, name: str, extractor: str, settings: Mapping[str, Mapping[str, Any]]) -> _Choice:
         known = zoo.names("metrics")
-        metric = name
-        if name not in known:
-            bases = [base for base in known if name.startswith(f"{base}-")]
+        plugin, slash, bare = name.partition("/") if "/" in name else ("", "", name)
+        metric = bare
+        if bare not in known:
+            bases = [base for base in known if bare.startswith(f"{base}-")]
             if not bases:
-                raise UsageError(f"Unknown metric {name!r}. {nearest(name, known)}")
+                raise UsageError(f"Unknown metric {name!r}. {nearest(bare, known)}")
             metric = max(bases, key=len)
-            extractor = name.removeprefix(f"{metric}-")
-        part = zoo.part("metrics", metric)
+            extractor = bare.removeprefix(f"{metric}-")
+        part = zoo.part("metrics", plugin + slash + metric)
         kind = part.load()
         if not (isinstance(kind, type) and issubclass(kind, Metric)):
             raise GanzooError(f"The metric {metric!r} of the plugin {part.plugin} is {kind!r}, not a Metric.")
-        if metric != name and (not kind.layers or kind.extractor):
+        if metric != bare and (not kind.layers or kind.extractor):
             raise UsageError(f"The metric {metric!r} takes no extractor: write {metric!r}, not {name!r}.")
         chosen = options.check(kind, settings.get(metric, {}), metric)
         plain = options.plain(kind, chosen)
         extractor = kind.extractor or extractor
-        suffix = f"-{extractor}" if kind.layers and not kind.extractor else ""
+        suffix = f"-{extractor.rpartition('/')[2]}" if kind.layers and not kind.extractor else ""
         return _Choice(metric, kind(**chosen), plain, extractor if kind.layers else None, suffix)
 
     def _drop_unfit(self, model: Model | None, asked: bool) -> None:
@@ -208,11 +217,29 @@ class Evaluator:
         widths = {name: extractor.check(values) for name, extractor in loaded.items()}
         for choice in self._choices:
             fewest = choice.metric.fewest(widths.get(choice.extractor or "", values[0].numel()))
-            if self._n < fewest:
+            if self.n < fewest:
                 raise UsageError(
-                    f"The metric {choice.name + choice.suffix!r} needs at least {fewest} samples here, not {self._n}."
+                    f"The metric {choice.name + choice.suffix!r} needs at least {fewest} samples here, not {self.n}."
                 )
         return loaded
+
+
+def _checked(scores: Any) -> Mapping[str, Score]:
+    """Return what a metric returned, as plain numbers.
+
+    Raises:
+        TypeError, ValueError: it is no mapping of scores, or a number is not finite.
+    """
+    if not isinstance(scores, Mapping) or not scores or not all(isinstance(s, Score) for s in scores.values()):
+        raise TypeError(f"it must return name -> Score, not {scores!r:.80}")
+    plain = {name: score._replace(value=float(score.value)) for name, score in scores.items()}
+    for name, score in plain.items():
+        if not math.isfinite(score.value):
+            raise ValueError(f"{name} is {score.value}")
+        if score.better not in ("lower", "higher", ""):
+            raise ValueError(f"{name} is better {score.better!r}, which must be 'lower', 'higher' or ''")
+        json.dumps(score.details)
+    return plain
 
 
 class _Set:

@@ -49,7 +49,7 @@ class Extractor:
             UsageError: there is no such extractor, or its weights are not here, or not the right ones.
             GanzooError: it cannot be imported, or what it ships is damaged.
         """
-        self.name, self.sha256, self._device = name, "", device
+        self.name, self.sha256, self._device = name.rpartition("/")[2], "", device
         self._network: Any = None
         self._layers = dict.fromkeys(layers, RAW)
         if name == RAW:
@@ -57,11 +57,14 @@ class Extractor:
                 raise UsageError("The extractor 'raw' has no weights: leave out --weights.")
             return
         kind = _load_class(zoo, name)
+        name = self.name
         self._layers = {layer: _layer(kind, name, layer) for layer in layers}
         if weights:
             self.sha256 = _check_weights(weights, sha256, _published(name, kind))
         self._network = _open(kind, name, sorted(set(self._layers.values())), weights).to(device)
-        self.sha256 = self.sha256 or getattr(kind, "sha256", "") or _fingerprint(self._network)
+        self.sha256 = (
+            self.sha256 or getattr(kind, "sha256", "") or _downloaded(name, kind) or _fingerprint(self._network)
+        )
 
     def check(self, values: Tensor) -> int:
         """Return how many numbers its widest features of such samples (n, *shape) have.
@@ -173,6 +176,13 @@ def _check_weights(weights: Path, expected: str | None, known: tuple[str, str]) 
             f"{weights} has the SHA-256 {actual}; {other.strip()}. If these are the weights you mean: --sha256 {actual}"
         )
     return actual
+
+
+def _downloaded(name: str, kind: Any) -> str:
+    """Return the SHA-256 of the file that torch.hub keeps of the published weights, if there is one."""
+    url = _published(name, kind)[1]
+    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    return hashlib.sha256(path.read_bytes()).hexdigest() if url and path.is_file() else ""
 
 
 def _fingerprint(network: torch.nn.Module) -> str:

@@ -58,7 +58,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, spare: int | None = No
         OSError: it could not be written; the ones before are untouched and nothing is left over.
     """
     folder.mkdir(exist_ok=True)
-    path = folder / f"step-{checkpoint.step:08d}"
+    path = path_of(folder, checkpoint.step)
     temporary = folder / f".{path.name}{TEMPORARY}"
     try:
         temporary.mkdir()
@@ -85,6 +85,11 @@ def saved(folder: Path) -> Iterator[Path]:
     steps = {int(match[1]): path for path in paths if (match := _NAME.fullmatch(path.name))}
     for step in sorted(steps, reverse=True):
         yield steps[step]
+
+
+def path_of(folder: Path, step: int) -> Path:
+    """Return where the checkpoint of a step is, or would be."""
+    return folder / f"step-{step:08d}"
 
 
 def step_of(path: Path) -> int:

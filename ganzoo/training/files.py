@@ -1,6 +1,8 @@
 """Writing files so that a crash, a kill or a full disk leaves either the old one or the new one, never half of one."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".tmp"
@@ -34,3 +36,13 @@ def write_atomically(path: Path, content: bytes) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+@contextmanager
+def forgiving(when: bool) -> Iterator[None]:
+    """Within the block a failed write passes quietly ``when`` an earlier error is the one to show."""
+    try:
+        yield
+    except OSError:
+        if not when:
+            raise

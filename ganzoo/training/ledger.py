@@ -6,6 +6,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+RESERVED = ("step", "epoch", "seconds", "images_per_second", "alarm")
+"""Other entries of a line of metrics: no scalar can be called so."""
+
 
 class NonFinite(Exception):
     """A scalar is not a number: ``name`` and the ``step`` where it first was."""
@@ -33,7 +36,7 @@ class Ledger:
             ValueError: the name is taken.
         """
         for _, name, _ in self._notes:
-            if name in ("step", "epoch", "seconds", "images_per_second", "alarm"):
+            if name in RESERVED:
                 raise ValueError(f"a watched scalar cannot be called {name!r}, which each tick has already")
 
     def settle(self) -> dict[str, float]:

@@ -6,8 +6,7 @@ checkpoint) happens between steps, when it is due.
 
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
@@ -22,6 +21,7 @@ from ganzoo.training.checkpoint import Checkpoint
 from ganzoo.training.dealer import Dealer
 from ganzoo.training.ema import Average
 from ganzoo.training.experiment import Experiment
+from ganzoo.training.files import forgiving
 from ganzoo.training.ledger import Ledger, NonFinite
 from ganzoo.training.observers import Observers
 from ganzoo.training.players import seat
@@ -79,16 +79,23 @@ class Training:
             GanzooError: a loss is not finite, an alarm stops it, the disk is full; the message says how to go on.
             Interrupted: SIGINT or SIGTERM came; the step was finished and saved.
         """
-        with randomness.preserved(), _deterministic(self.experiment.device), collected() as signals:
-            while saved := self._session(directory, observers, signals):
-                self._roll_back(directory, saved)
+        with randomness.preserved(), randomness.deterministic(self.experiment.device), collected() as signals:
+            back = None
+            while back := self._session(directory, observers, signals, back):
+                continue
 
-    def _session(self, directory: RunDirectory, observers: Observers, signals: list[int]) -> Checkpoint | None:
-        """Train to the end and return None, or to an alarm that asks for a rollback, and return the checkpoint to go
-        back to."""
-        info = self._info(directory)
+    def _session(
+        self, directory: RunDirectory, observers: Observers, signals: list[int], back: Checkpoint | None
+    ) -> Checkpoint | None:
+        """Train from where it stands, or from where it is to go ``back``. Return None at the end, or the checkpoint to
+        go back to where an alarm asks for a rollback."""
+        info = self._info(directory, back.step if back else self.step)
         ending = ("failed", "")
         try:
+            if back:
+                self._roll_back(directory, back)
+            if self.best and not checkpoint.path_of(directory.checkpoints, self.best["step"]).exists():
+                self.best = None  # what was best when this checkpoint was written has been removed since
             observers.tell("ganzoo_run_started", run=info)
             randomness.set_global_state(*self.random)
             directory.write_record(info, "running", "", self.step, self.seconds)
@@ -132,9 +139,11 @@ class Training:
             ending = ("failed", f"{type(error).__name__}: {error}")
             raise
         finally:
-            with _forgiving(ending[0]):
-                directory.write_record(info, *ending, self.step, self.seconds)
-            observers.tell("ganzoo_run_ended", run=info, state=ending[0], reason=ending[1])
+            try:
+                with forgiving(ending[0] == "failed"):
+                    directory.write_record(info, *ending, self.step, self.seconds)
+            finally:
+                observers.tell("ganzoo_run_ended", run=info, state=ending[0], reason=ending[1])
 
     def _train(self, directory: RunDirectory, observers: Observers, info: RunInfo, signals: list[int]) -> None:
         settings, per_epoch, end = self.settings, self.dealer.steps_per_epoch, self.total_steps
@@ -160,7 +169,7 @@ class Training:
             speed = (step - marked_step) * settings.batch_size / (now - marked_time)
             ends_epoch = step % per_epoch == 0
             if step == end or (ends_epoch and (step // per_epoch) % settings.sample_every == 0):
-                scalars |= self._show(directory, observers, info, fixed)
+                scalars = self._show(directory, observers, info, fixed) | scalars
             improved = False
             if self._evaluation_is_due():
                 measured, improved = views.measure(self, directory)
@@ -228,8 +237,11 @@ class Training:
 
     def _way_back(self, directory: RunDirectory, alarm: Alarm) -> Checkpoint | None:
         """Return a whole checkpoint from before it went wrong, if there is one and hope is left: the newest, and one
-        older each time, since trouble may begin before anybody sees it."""
-        paths = [path for path in checkpoint.saved(directory.checkpoints) if checkpoint.step_of(path) <= alarm.since]
+        older each time, since trouble may begin before anybody sees it. Only those that were due count: what Ctrl-C
+        left must not change which way a run goes."""
+        due = self.settings.checkpoint_every
+        steps = {checkpoint.step_of(path): path for path in checkpoint.saved(directory.checkpoints)}
+        paths = [path for step, path in steps.items() if step <= alarm.since and step % due == 0]
         further = paths[min(self.rollbacks, len(paths) - 1) :] if paths else []
         return checkpoint.newest_whole(further)[0] if self.rollbacks < ROLLBACKS else None
 
@@ -255,7 +267,7 @@ class Training:
             return f"{where} The run so far is kept."
         return f"{where} Go on all the same with: ganzoo resume {directory.path} --on-collapse warn"
 
-    def _info(self, directory: RunDirectory) -> RunInfo:
+    def _info(self, directory: RunDirectory, start: int) -> RunInfo:
         return RunInfo(
             directory=directory.path,
             recipe=self.experiment.recipe,
@@ -265,7 +277,7 @@ class Training:
             batch_size=self.settings.batch_size,
             steps_per_epoch=self.dealer.steps_per_epoch,
             total_steps=self.total_steps,
-            start_step=self.step,
+            start_step=start,
         )
 
     def _where_saved(self, directory: RunDirectory) -> str:
@@ -278,20 +290,3 @@ def _sum(terms: Mapping[str, Tensor]) -> Tensor:
     for term in others:
         first = first + term
     return first
-
-
-def _deterministic(device: torch.device) -> AbstractContextManager[None]:
-    """Have cuDNN choose algorithms that give the same bits each time; other devices do so anyway."""
-    if device.type == "cuda":
-        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
-    return nullcontext()
-
-
-@contextmanager
-def _forgiving(state: str) -> Iterator[None]:
-    """Where a run has failed already, let the record of it fail quietly: the first error is the one to show."""
-    try:
-        yield
-    except OSError:
-        if state != "failed":
-            raise

@@ -7,6 +7,7 @@ from typing import Any
 from ganzoo.alarm import Alarm
 from ganzoo.plugins import Plugin, Zoo, describe, warn
 from ganzoo.training import randomness
+from ganzoo.training.ledger import RESERVED
 
 
 class Observers:
@@ -42,6 +43,8 @@ def _scalars(answer: Any) -> dict[str, float]:
         raise TypeError(f"it must return name -> number, or nothing, not {answer!r:.80}")
     scalars = {str(name): float(value) for name, value in answer.items()}
     for name, value in scalars.items():
+        if name in RESERVED:
+            raise ValueError(f"a number cannot be called {name!r}, which each tick has already")
         if not math.isfinite(value):
             raise ValueError(f"the number {name!r} that it returned is {value}")
     return scalars
@@ -51,6 +54,10 @@ def _alarms(answer: Any) -> list[Alarm]:
     alarms = [answer] if isinstance(answer, Alarm) else answer
     if not isinstance(alarms, list) or not all(isinstance(alarm, Alarm) for alarm in alarms):
         raise TypeError(f"it must return an Alarm, a list of them, or nothing, not {answer!r:.80}")
+    for alarm in alarms:
+        for name, kind in (("kind", str), ("message", str), ("remedy", str), ("since", int), ("fatal", bool)):
+            if type(getattr(alarm, name)) is not kind:
+                raise TypeError(f"an alarm's {name} must be of type {kind.__name__}, not {getattr(alarm, name)!r:.80}")
     return alarms
 
 

@@ -7,7 +7,7 @@ saves it in checkpoints, and puts it back around everything that is not training
 import hashlib
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -64,3 +64,10 @@ def set_global_state(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> 
     np.random.set_state((name, np.asarray(keys, dtype=np.uint32), position, has_gauss, gauss))
     version, words, gauss_next = rest["python"]
     random.setstate((version, tuple(words), gauss_next))
+
+
+def deterministic(device: torch.device) -> AbstractContextManager[None]:
+    """Within the block cuDNN chooses algorithms that give the same bits each time; other devices do so anyway."""
+    if device.type == "cuda":
+        return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+    return nullcontext()

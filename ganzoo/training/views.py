@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 def as_sampled(training: Training) -> Iterator[None]:
     """Within the block the model is as it would be sampled from: in eval mode, without gradients, with averaged
     weights where an average is kept; afterwards all is as before, the global random states too."""
-    average = training.average
+    average, modes = training.average, {module: module.training for module in training.model.modules()}
     training.model.eval()
     try:
         with randomness.preserved(), torch.no_grad(), average.applied() if average else nullcontext():
             yield
     finally:
-        training.model.train()
+        for module, mode in modes.items():  # one by one: a model may keep a part of itself in eval mode
+            module.training = mode
 
 
 def fixed(training: Training) -> Batch:
@@ -66,7 +67,7 @@ def draw(directory: RunDirectory, previews: Mapping[str, Tensor], step: int, fir
 def measure(training: Training, directory: RunDirectory) -> tuple[dict[str, float], bool]:
     """Evaluate, add the numbers to the run's cards, and return them as scalars; and whether the first of them is the
     best so far, which is then noted in ``training.best``. What cannot be measured is said, and training goes on."""
-    experiment, settings = training.experiment, training.settings
+    experiment = training.experiment
     evaluator = experiment.evaluator
     assert evaluator
     try:
@@ -82,14 +83,14 @@ def measure(training: Training, directory: RunDirectory) -> tuple[dict[str, floa
             experiment.recipe.data,
             checkpoint="training",
             step=training.step,
-            n=settings.evaluate_samples,
-            seed=evaluator.seed,
             device=str(experiment.device),
         )
     )
     name, (value, better, _) = results[0].name, results[0].score
     best = training.best if training.best and training.best["metric"] == name else None
-    improved = best is None or (value > best["value"] if better == "higher" else value < best["value"])
+    improved = bool(better) and (
+        best is None or (value > best["value"] if better == "higher" else value < best["value"])
+    )
     if improved:
         training.best = {"metric": name, "value": value, "step": training.step}
     return {f"metric/{result.name}": result.score.value for result in results}, improved

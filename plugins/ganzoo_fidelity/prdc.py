@@ -35,7 +35,7 @@ class PrecisionRecallDensityCoverage(Metric):
         return self.nearest + 1
 
     def measure(self, fake, real):
-        fakes, reals = fake.features("prc"), real.features("prc")
+        fakes, reals = fake.features("prc").double(), real.features("prc").double()  # neighbours may be very near
         found = prc_features_to_metric(
             fakes, reals, prc_neighborhood=self.nearest, prc_batch_size=_ROWS, save_cpu_ram=True, verbose=False
         )

@@ -9,8 +9,8 @@ import click
 from ganzoo.cli import tables
 
 _COLUMNS = 6  # more settings than this get a table of their own
-_SAME = ("checkpoint", "n", "seed", "extractor_sha256", "data_sha256")
-_WORDS = {"extractor_sha256": "the extractor's weights", "data_sha256": "the real samples"}
+_SAME = ("checkpoint", "n", "seed", "settings", "extractor_sha256", "data_sha256")
+_WORDS = {"settings": "options", "extractor_sha256": "the extractor's weights", "data_sha256": "the real samples"}
 
 
 @click.command("compare")
@@ -91,8 +91,8 @@ def differing(settings):
 
 
 def choose(cards, metric):
-    """Return the card of each run to show for a metric, None where it has none: the newest of the checkpoint kind and
-    the n that most runs share, or else its newest."""
+    """Return the card of each run to show for a metric, None where it has none: the newest of the checkpoint kind, n
+    and options that most runs share, or else its newest."""
     of_runs = [[card for card in _own(own) if card["metric"] == metric] for own in cards]
     counts = Counter(way for own in of_runs for way in dict.fromkeys(map(_way, reversed(own))))
     common = max(counts, key=counts.__getitem__)
@@ -112,7 +112,7 @@ def _own(cards):
 
 
 def _way(card):
-    return _kind(card, "checkpoint"), card.get("n")
+    return _kind(card, "checkpoint"), card.get("n"), json.dumps(card.get("settings"), sort_keys=True)
 
 
 def _kind(card, key):

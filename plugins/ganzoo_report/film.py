@@ -8,6 +8,7 @@ import click
 from ganzoo import UsageError
 
 _KINDS = (".gif", ".webp")
+_DAMAGED = (OSError, ValueError, SyntaxError)  # what Pillow raises
 _LAST = 1500  # milliseconds for which the last picture stays
 
 
@@ -75,7 +76,7 @@ def animate(pictures, kind, milliseconds):
         try:
             with Image.open(path) as picture:
                 whole.paste(picture.convert("RGB"), ((width - picture.width) // 2, 0))
-        except OSError as error:
+        except _DAMAGED as error:
             raise UsageError(f"{path} is no whole picture: {error}. Remove it, and make the film again.") from error
         text = f"step {step}"
         ImageDraw.Draw(whole).text(((width - font.getbbox(text)[2]) // 2, height + 3), text, "black", font)
@@ -99,5 +100,5 @@ def _size(image, path):
     try:
         with image.open(path) as picture:
             return picture.size
-    except OSError as error:
+    except _DAMAGED as error:
         raise UsageError(f"{path} is no picture: {error}. Remove it, and make the film again.") from error
