@@ -24,6 +24,17 @@ class Result:
     err: str
 
 
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a short run of fc-mnist with checkpoints at 20 and 40, which tests measure and leave alone."""
+    import ganzoo as package
+
+    path = tmp_path_factory.mktemp("trained") / "run"
+    settings = {"data.split": "test", "train.sample_count": 4}
+    package.train("fc-mnist", steps=40, out=path, checkpoint_every=20, batch_size=16, device="cpu", settings=settings)
+    return path
+
+
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the current one."""

@@ -76,17 +76,6 @@ def test_show_explains_every_setting(ganzoo):
         assert expected in result.out, expected
 
 
-def test_show_explains_a_part_and_its_options(ganzoo):
-    result = ganzoo("show", "prdc")
-    assert result.code == 0
-    assert "of the plugin fidelity" in result.out
-    assert "nearest  5        int >= 1" in result.out
-    assert "ring8 (data)" in ganzoo("show", "gaussians/ring8").out
-    unknown = ganzoo("show", "fc-mnits")
-    assert unknown.code == 2
-    assert "Did you mean 'fc-mnist'" in unknown.err
-
-
 def test_a_run_leaves_what_it_promises(ganzoo, workplace):
     result = ganzoo("run", "fc-mnist", *TINY, "--epochs", 1, "--seed", 3)
     assert result.code == 0, result.err
