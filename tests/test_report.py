@@ -264,19 +264,24 @@ def test_compare_shows_what_differs(ganzoo, place):
         cards = {card["metric"]: card["value"] for card in package.load(name).evaluations()}
         assert row.split()[:4] == [name, "fc-mnist", "50", seed]
         assert row.split()[5:] == [f"{cards[metric]:.5g}" for metric in names]
-    assert rest == ["lower is better: fd-raw", "higher is better: " + ", ".join(names[1:])]
+    assert rest == ["", "lower is better: fd-raw", "higher is better: " + ", ".join(names[1:])]
     package.load("a").evaluate(["fd-raw"], n=810, seed=3, settings={"data.split": "test"})
     package.load("a").evaluate(["fd-raw"], n=800, real=True, settings={"data.split": "test"})
     assert ganzoo("compare", "a", "b").out.splitlines()[1:] == [first, second, *rest]  # the way that both share
     Path("b/evaluations.jsonl").unlink()
     package.load("b").evaluate(["fd-raw"], n=820, settings={"data.split": "test"})
-    result = ganzoo("compare", "a", "b", "points")
-    assert "not comparable: fd-raw, measured with different n, " in result.out
-    assert "points has no numbers yet: ganzoo evaluate points" in result.out
-    assert result.out.splitlines()[3].split()[-5:] == ["-"] * 5
+    printed = ganzoo("compare", "a", "b", "points").out
+    assert "not comparable: fd-raw; measured with different n, " in printed
+    assert "points has no numbers yet: ganzoo evaluate points" in printed
+    table = [line.split() for line in printed.partition("\n\n")[0].splitlines()]
+    assert table[0] == ["DIRECTORY", "a", "b", "points"]  # too wide for a row a run
+    assert [row[-1] for row in table[-5:]] == ["-"] * 5
     compared = json.loads(ganzoo("compare", "a", "b", "points", "--json").out)
-    rows = [(row["directory"], row["settings"]["data"]) for row in compared["runs"]]
-    assert rows == [("a", "mnist"), ("b", "mnist"), ("points", "ring8")]
+    assert [row["directory"] + row["settings"]["data"] for row in compared["runs"]] == [
+        "amnist",
+        "bmnist",
+        "pointsring8",
+    ]
     assert [(row["metrics"]["fd-raw"] or {}).get("n") for row in compared["runs"]] == [810, 820, None]
     assert len(compared["not_comparable"]) == 1
     Path("b/run.json").write_text('{"step": 90}')

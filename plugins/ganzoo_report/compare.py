@@ -1,6 +1,7 @@
 """``ganzoo compare``: several runs in one table."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -8,9 +9,14 @@ import click
 
 from ganzoo.cli import tables
 
-_COLUMNS = 6  # more settings than this get a table of their own
 _SAME = ("checkpoint", "n", "seed", "settings", "extractor_sha256", "data_sha256")
-_WORDS = {"settings": "options", "extractor_sha256": "the extractor's weights", "data_sha256": "the real samples"}
+_WORDS = {
+    "checkpoint": "checkpoints",
+    "seed": "seeds",
+    "settings": "options",
+    "extractor_sha256": "the extractor's weights",
+    "data_sha256": "the real samples",
+}
 
 
 @click.command("compare")
@@ -28,7 +34,7 @@ def command(directories: tuple[Path, ...], as_json: bool) -> None:
     settings = differing([settings_of(run.recipe) for run in found])
     metrics = dict.fromkeys(card["metric"] for run in found for card in _own(run.cards))
     chosen = {metric: choose([run.cards for run in found], metric) for metric in metrics}
-    complaints = [complaint for metric, cards in chosen.items() if (complaint := mismatch(metric, cards))]
+    complaints = mismatches(chosen)
     if as_json:
         rows = [
             {
@@ -44,18 +50,16 @@ def command(directories: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps({"runs": rows, "not_comparable": complaints}, indent=2))
         return
 
-    inside = settings if len(settings[0]) <= _COLUMNS else [{} for _ in found]
-    rows = []
+    table = [["DIRECTORY", "RECIPE", "STEP", *settings[0], "SECONDS", *metrics]]
     for number, run in enumerate(found):
         values = [cards[number] and cards[number]["value"] for cards in chosen.values()]
-        start = [run.name, run.recipe.name, run.record.get("step"), *inside[number].values()]
-        rows.append([_short(value) for value in (*start, run.record.get("seconds"), *values)])
-    tables.show(["DIRECTORY", "RECIPE", "STEP", *inside[0], "SECONDS", *metrics], rows)
-    if inside is not settings:
-        click.echo()
-        rows = [[name, *(_short(own[name]) for own in settings)] for name in settings[0]]
-        tables.show(["SETTING", *(run.name for run in found)], rows)
-        click.echo()
+        start = [run.name, run.recipe.name, run.record.get("step"), *settings[number].values()]
+        table.append([_short(value) for value in (*start, run.record.get("seconds"), *values)])
+    sideways = [list(row) for row in zip(*table, strict=True)]
+    if _width(table) > shutil.get_terminal_size((120, 24)).columns and _width(sideways) < _width(table):
+        table = sideways  # a column a run
+    tables.show(table[0], table[1:])
+    click.echo()
     for line in (*_directions(chosen), *complaints, *_older(found, chosen)):
         click.echo(line)
     for run in found:
@@ -99,11 +103,19 @@ def choose(cards, metric):
     return [_newest([card for card in own if _way(card) == common]) or _newest(own) for own in of_runs]
 
 
-def mismatch(metric, cards):
-    """Return a sentence if the cards of a metric were not measured alike; empty if they were."""
-    known = [card for card in cards if card]
-    differ = [_WORDS.get(key, key) for key in _SAME if len({str(_kind(card, key)) for card in known}) > 1]
-    return f"not comparable: {metric}, measured with different {', '.join(differ)}" if differ else ""
+def mismatches(chosen):
+    """Return a sentence for each way in which cards (metric -> a card or None for each run) were not measured alike."""
+    reasons = {}
+    for metric, cards in chosen.items():
+        known = [card for card in cards if card]
+        differ = [_WORDS.get(key, key) for key in _SAME if len({str(_kind(card, key)) for card in known}) > 1]
+        if differ:
+            reasons.setdefault(", ".join(differ), []).append(metric)
+    return [f"not comparable: {', '.join(metrics)}; measured with different {why}" for why, metrics in reasons.items()]
+
+
+def _width(table):
+    return sum(max(map(len, column)) + 2 for column in zip(*table, strict=True)) - 2
 
 
 def _own(cards):
