@@ -138,6 +138,23 @@ def test_training_notices_nothing_of_its_evaluation(workplace):
     assert (last["checkpoint"], last["step"], last["n"]) == ("training", 45, 800)
 
 
+def test_a_resumed_run_is_measured_as_one_that_was_not_stopped(workplace):
+    settings = QUICK["settings"] | {"train.metrics": ["prdc-raw"], "train.evaluate_samples": 100}
+    options = QUICK | {"settings": settings, "evaluate_every": 10, "checkpoint_every": 20}
+    whole = package.train("fc-mnist", steps=60, out="whole", **options)
+    package.train("fc-mnist", steps=20, out="parts", **options)
+    parts = package.resume("parts", steps=60)
+    lines = [
+        [{key: value for key, value in line.items() if key.startswith("metric/")} for line in run.metrics()]
+        for run in (whole, parts)
+    ]
+    assert lines[0] == lines[1]
+    states = [checkpoint.load(next(checkpoint.saved(run.directory / "checkpoints"))) for run in (whole, parts)]
+    assert states[0].rest["best"]["metric"] == "precision-raw"
+    assert states[0].rest["best"] == states[1].rest["best"]
+    assert all(torch.equal(value, states[1].weights[name]) for name, value in states[0].weights.items())
+
+
 def test_the_average_is_measured_where_one_is_kept(workplace):
     settings = QUICK["settings"] | {"train.ema": 0.99, "train.metrics": ["fd-raw"], "train.evaluate_samples": 800}
     run = package.train("fc-mnist", steps=30, out="r", evaluate_every=30, **QUICK | {"settings": settings})

@@ -190,7 +190,8 @@ class RunDirectory:
 
     def write_alarm(self, alarm: Alarm, step: int, rollbacks: int) -> None:
         """Append one line to metrics.jsonl: what was seen at that step, after so many rollbacks."""
-        self._append({"step": step, "alarm": alarm.kind, **asdict(alarm), "rollbacks": rollbacks})
+        rest = asdict(alarm)
+        self._append({"step": step, "alarm": rest.pop("kind"), **rest, "rollbacks": rollbacks})
 
     def read_metrics(self) -> list[dict[str, float]]:
         """Return the ticks of metrics.jsonl; a line that is none (cut short by a kill, edited) is left out."""
