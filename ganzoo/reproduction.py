@@ -108,10 +108,12 @@ def _trial(recipe: Recipe, directory: Path, n: int, device: str, zoo: Zoo) -> Tr
 
 
 def _best(directory: Path, last: Run, measured: list[Card], n: int, device: str, zoo: Zoo) -> list[Card]:
-    """Return the cards of the best checkpoint; those of the last where that is the same one."""
-    if not any(card["checkpoint"] == "training" for card in last.evaluations()):
+    """Return the cards of the best checkpoint, or those of the last where that is the same one; none where there is no
+    best, because nothing was measured while it trained."""
+    try:
+        best = load(directory, checkpoint="best", device=device, zoo=zoo)
+    except UsageError:
         return []
-    best = load(directory, checkpoint="best", device=device, zoo=zoo)
     return measured if best.step == last.step else best.evaluate(n=n)
 
 

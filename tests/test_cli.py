@@ -233,7 +233,9 @@ def test_debug_shows_the_traceback(ganzoo):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_saves_and_says_how_to_go_on(ganzoo, workplace, number):
     command = [sys.executable, "-m", "ganzoo", "run", "fc-mnist", *TINY, "--epochs", "50", "--out", "run"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # what a shell runs in the background ignores SIGINT, and hands that down
+    process = subprocess.Popen(command, **pipes, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     while not Path("run/metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)

@@ -31,7 +31,7 @@ def command(recipe: str, seeds: str, number: int, file: Path | None, out: Path |
     chosen = _seeds(seeds)
     zoo = Zoo()
     found, origin = _find(zoo, recipe)
-    typed = found.evidence.get("command", f"ganzoo run {recipe}")
+    typed = found.evidence.get("command", f"ganzoo run {shlex.quote(recipe)}")
     changed = _changed(zoo, found, typed)
     target = file or origin
     registry.check_target(target)
@@ -40,9 +40,9 @@ def command(recipe: str, seeds: str, number: int, file: Path | None, out: Path |
     out = out or Path("runs") / found.name / f"reproduce-{datetime.now():%Y%m%d-%H%M%S}"
     click.echo(f"{len(chosen)} runs of '{typed}', in {out}; if this is stopped, --out {out} goes on with them")
     evidence = reproduce(changed, typed, chosen, out, n=number, zoo=zoo, say=click.echo)
-    registry.write_evidence(target, found, evidence)
     click.echo()
     show(evidence)
+    registry.write_evidence(target, found, evidence)
     click.echo(f"\nWritten to [{found.name}.evidence] of {target}; the runs are in {out}")
 
 

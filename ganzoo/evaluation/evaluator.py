@@ -198,7 +198,7 @@ class Evaluator:
             if missing and asked:
                 raise UsageError(
                     f"The metric {choice.name!r} needs samples that come with {missing[0]!r}; these come with: "
-                    f"{', '.join(there) or 'nothing'}."
+                    f"{', '.join(sorted(there)) or 'nothing'}."
                 )
             if missing:
                 self._choices.remove(choice)
