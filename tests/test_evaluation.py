@@ -183,6 +183,7 @@ BAD = {
     "no path": (["RUN", "--set", "nearest=3"], "METRIC.OPTION"),
     "a bad data option": (["RUN", "--set", "data.split=validation"], "split"),
     "no weights": (["RUN", "--metrics", "fid", "-n", "2100"], "--weights FILE (from https://"),
+    "no weights for ppl": (["RUN", "--metrics", "ppl", "-n", "50"], "'ppl' needs the weights of LPIPS and VGG-16"),
     "wrong weights": (["RUN", "--metrics", "fid", "--weights", "WEIGHTS"], "begins with"),
     "a wrong hash": (["RUN", "--metrics", "fid", "--weights", "WEIGHTS", "--sha256", "0" * 64], "not 0000"),
     "a hash of nothing": (["RUN", "--metrics", "fd", "--sha256", "0" * 64], "give both"),

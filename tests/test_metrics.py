@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 import torch_fidelity
+import torchvision
 from ganzoo_fidelity.frechet import FrechetDistance, FrechetInceptionDistance
 from ganzoo_fidelity.kernel import KernelDistance
 from ganzoo_fidelity.prdc import PrecisionRecallDensityCoverage
 from ganzoo_fidelity.score import ClassifierScore
 from scipy import linalg
 from torch.utils.data import TensorDataset
+from torch_fidelity import sample_similarity_lpips as lpips
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+import ganzoo as package
 from ganzoo.data import TensorData
 from ganzoo.evaluation.extractors import Extractor
 from ganzoo.metric import Samples
@@ -166,3 +169,35 @@ def test_fid_is_torch_fidelitys_own_on_random_weights(tmp_path, monkeypatch):
     assert ours == {"fid": pytest.approx(theirs["frechet_inception_distance"], rel=1e-6)}
     assert ours["fid"] > 1e-3
     assert FrechetInceptionDistance().fewest(2048) == 2049
+
+
+def test_path_length_against_the_formula(trained, monkeypatch):
+    """With LPIPS on random weights, and the generator of a short run."""
+    with randomness.preserved():
+        torch.manual_seed(0)
+        kept, vgg = {}, torchvision.models.vgg16(weights=None)
+    monkeypatch.setattr(lpips, "torchvision_load_pretrained_vgg16", lambda: vgg)
+    monkeypatch.setattr(lpips, "load_state_dict_from_url", lambda *arguments, **options: kept)
+    with monkeypatch.context() as patch:
+
+        def keep(self, state):
+            for weights in self.parameters():
+                weights.data.abs_()  # LPIPS adds up differences: none of its own weights is below 0
+            kept.update(self.state_dict())
+
+        patch.setattr(lpips.SampleSimilarityLPIPS, "load_state_dict", keep)
+        distance = lpips.SampleSimilarityLPIPS("lpips-vgg16", 64, "float32")  # it shrinks or enlarges to 64x64
+    run = package.load(trained)
+    (card,) = run.evaluate("ppl", n=120, seed=3)
+
+    rng = np.random.RandomState(3)
+    ends = [run.model.latent(120, torch.Generator().manual_seed(int(rng.randint(2**31))))["z"] for _ in range(2)]
+    lengths = []
+    with torch.no_grad():
+        for start, end in zip(ends[0].split(64), ends[1].split(64), strict=True):  # batches as there: steps are tiny
+            both = torch.cat([start, start + (end - start) * 1e-4])
+            pictures = run.model.generate({"z": both}).add(1).mul(127.5).expand(-1, 3, -1, -1)
+            lengths += (distance(*pictures.chunk(2)) / 1e-4**2).flatten().tolist()
+    lengths.sort()
+    assert card["value"] == pytest.approx(np.mean(lengths[1:-1]), rel=1e-3)  # a hundredth of 120 is the outermost one
+    assert card["value"] > 0

@@ -3,13 +3,15 @@
 Paper: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
     https://arxiv.org/abs/1812.04948, section 4.1
     E d(G(z), G(z + e (z' - z))) / e^2,   e = 1e-4
-The arithmetic is torch-fidelity's, with d = LPIPS of its VGG-16, which it downloads when first used. Departure: the
-    path is a straight one, as torch-fidelity has it by default, also where latents are normal.
+The distances are torch-fidelity's, with d = LPIPS of VGG-16, whose weights it downloads when first used. The shortest
+    and the longest hundredth are left out of the mean, as it does; here, because its code for that wants a NumPy before
+    2.4. Departure: the path is a straight one, as torch-fidelity has it by default, also where latents are normal.
 """
 
+import numpy as np
 import torch
 from torch_fidelity.generative_model_base import GenerativeModelBase
-from torch_fidelity.metric_ppl import KEY_METRIC_PPL_MEAN, KEY_METRIC_PPL_STD, calculate_ppl
+from torch_fidelity.metric_ppl import KEY_METRIC_PPL_RAW, calculate_ppl
 from torch_fidelity.registry import NOISE_SOURCE_REGISTRY, register_noise_source
 
 from ganzoo import Metric, Score, UsageError
@@ -37,17 +39,23 @@ class PerceptualPathLength(Metric):
                 input1_model_num_samples=len(fake.values),
                 rng_seed=fake.seed % 2**32,
                 ppl_sample_similarity_dtype="float32",
+                ppl_reduction="none",
+                ppl_discard_percentile_lower=None,
+                ppl_discard_percentile_higher=None,
                 cuda=False,
                 verbose=False,
             )
         except OSError as error:  # URLError is one
             raise UsageError(
-                f"The metric 'ppl' needs the weights of LPIPS, which could not be downloaded ({error}). Connect once, "
-                "or leave it out."
+                f"The metric 'ppl' needs the weights of LPIPS and VGG-16, which could not be downloaded ({error}). "
+                "Connect once, or leave it out."
             ) from error
         finally:
             _measured.clear()
-        return {"ppl": Score(found[KEY_METRIC_PPL_MEAN], "lower", {"spread": found[KEY_METRIC_PPL_STD]})}
+        lengths = found[KEY_METRIC_PPL_RAW]  # (n,)
+        ends = np.percentile(lengths, 1, method="lower"), np.percentile(lengths, 99, method="higher")
+        kept = lengths[(lengths >= ends[0]) & (lengths <= ends[1])]
+        return {"ppl": Score(float(kept.mean()), "lower", {"spread": float(kept.std())})}
 
 
 class _Generator(GenerativeModelBase):
