@@ -131,7 +131,7 @@ def _open(kind: Any, name: str, layers: list[str], weights: Path | None) -> Any:
         network = kind(name, layers, feature_extractor_weights_path=path, verbose=False)
     except GanzooError:
         raise
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # torch-fidelity's DINOv2
         raise UsageError(f"The extractor {name!r} takes no --weights: it can only download its own.") from error
     except Exception as error:
         if weights:
@@ -141,8 +141,8 @@ def _open(kind: Any, name: str, layers: list[str], weights: Path | None) -> Any:
         url = _published(name, kind)[1]
         raise UsageError(
             f"The weights of the extractor {name!r} are not on this machine and could not be downloaded "
-            f"({describe(error)}). Give a file you have by --weights FILE{f' (from {url})' if url else ''}, or choose "
-            "another extractor."
+            f"({describe(error)}). Connect once, or give a file by --weights FILE{f' (from {url})' if url else ''} if "
+            "it takes one, or choose another extractor."
         ) from error
     return network.eval().requires_grad_(False)
 
