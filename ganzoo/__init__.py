@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ganzoo.errors import UsageError as UsageError
     from ganzoo.loss import AdversarialLoss as AdversarialLoss
     from ganzoo.loss import Loss as Loss
+    from ganzoo.loss import Penalty as Penalty
     from ganzoo.loss import Terms as Terms
     from ganzoo.loss import Turn as Turn
     from ganzoo.metric import Metric as Metric
@@ -46,6 +47,7 @@ _HOMES = {
     "Metric": "metric",
     "Model": "model",
     "Option": "options",
+    "Penalty": "loss",
     "Run": "trained",
     "Samples": "metric",
     "Score": "metric",

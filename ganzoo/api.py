@@ -1,6 +1,6 @@
 """The Python API: what the command line does, as functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -33,6 +33,7 @@ def train(
     data: str | None = None,
     model: str | None = None,
     loss: str | None = None,
+    penalties: Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     out: str | PathLike[str] | None = None,
     zoo: Zoo | None = None,
@@ -44,6 +45,7 @@ def train(
         epochs, steps, batch_size, seed, device, checkpoint_every, evaluate_every, on_collapse: settings of ``train``;
             None keeps the recipe's.
         data, model, loss: other parts than the recipe's.
+        penalties: those that join the loss, instead of the recipe's.
         settings: any others by path, such as ``{"model.latent_dim": 64}``.
         out: the run directory; ``runs/NAME/TIME`` if None.
         zoo: the plugins; found anew if None.
@@ -61,6 +63,7 @@ def train(
         data=data,
         model=model,
         loss=loss,
+        penalties=penalties,
         settings=settings,
         batch_size=batch_size,
         seed=seed,
@@ -138,6 +141,7 @@ def adapt(
     data: str | None = None,
     model: str | None = None,
     loss: str | None = None,
+    penalties: Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
     **train: Any,
 ) -> Recipe:
@@ -149,6 +153,8 @@ def adapt(
     for kind, name in (("data", data), ("model", model), ("loss", loss)):
         if name is not None:
             recipe = recipe.with_part(kind, name)
+    if penalties is not None:
+        recipe = recipe.with_penalties(penalties)
     for path in sorted(settings or {}, key=lambda path: not str(path).endswith(".name")):  # a part before its settings
         recipe = recipe.with_setting(path, (settings or {})[path])
     return _with_train(_with_length(recipe, epochs, steps), **train)
@@ -174,7 +180,8 @@ def _trained(directory: RunDirectory, training: Training, zoo: Zoo) -> Run:
     if average:
         model.load_state_dict(average.tensors, strict=False)
     experiment = training.experiment
-    return Run(directory.path, experiment.recipe, training.step, model, experiment.device, "last", zoo)
+    fields = experiment.data.fields
+    return Run(directory.path, experiment.recipe, training.step, fields, model, experiment.device, "last", zoo)
 
 
 def _with_length(recipe: Recipe, epochs: int | None, steps: int | None) -> Recipe:

@@ -54,11 +54,14 @@ class Data(ABC):
         metrics: what ``ganzoo evaluate`` measures unless told otherwise; the first is the headline, which decides what
             the best checkpoint is.
         extractor: whose features they are measured in; ``raw`` compares the samples as they are.
+        held_out: the options with which ``ganzoo evaluate`` builds it, unless told otherwise: those of the test images
+            where a model is given what it could have learnt by heart, such as the other half of a pair.
     """
 
     fields: Mapping[str, Field]
     metrics: ClassVar[tuple[str, ...]] = ("fd", "prdc")
     extractor: ClassVar[str] = "raw"
+    held_out: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def __len__(self) -> int:
@@ -78,6 +81,11 @@ class Data(ABC):
         """Turn a stored batch into a training batch, on the training device: by default uint8 that ``fields`` calls
         floating is scaled from 0..255 to [-1, 1], and everything else passes unchanged."""
         return {name: _to_signed(value, self.fields[name]) for name, value in stored.items()}
+
+    def measured(self, sample: Tensor) -> Tensor:
+        """Return samples (n, *shape) as metrics are to look at them: by default as they are. Data that pad or enlarge
+        their images undo it here, so that numbers of every size compare."""
+        return sample
 
 
 class TensorData(Data):

@@ -42,6 +42,11 @@ def ganzoo_losses() -> Mapping[str, str]:
 
 
 @hookspec
+def ganzoo_penalties() -> Mapping[str, str]:
+    """Return the penalties this plugin brings: name -> ``"module:object"``, each a ``ganzoo.Penalty``."""
+
+
+@hookspec
 def ganzoo_metrics() -> Mapping[str, str]:
     """Return the metrics this plugin brings: name -> ``"module:object"``, each a ``ganzoo.Metric``."""
 

@@ -17,6 +17,9 @@ class Model(nn.Module, ABC):
     Attributes:
         players: player -> the attributes (networks or parameters) its optimiser moves. Players may share some.
         needs: batch fields that must be there besides the one it imitates, such as ``("label",)``.
+        given: those fields that ``generate`` takes besides its latents, such as ``("edges",)`` where an image is made
+            from another. They come from the data whenever it generates: in training, sampling and evaluation.
+        metrics: what ``ganzoo evaluate`` measures of it besides the data's metrics, where it fits.
         across: whether ``judge`` looks across the samples of a batch, as batch normalisation does. Where it does not,
             set it to False: real samples and fakes are then judged in one pass, which is faster.
         averaged: the networks of which a moving average (``train.ema``) is kept, and sampled from.
@@ -30,6 +33,8 @@ class Model(nn.Module, ABC):
         "generator": ("generator",),
     }
     needs: ClassVar[tuple[str, ...]] = ()
+    given: ClassVar[tuple[str, ...]] = ()
+    metrics: ClassVar[tuple[str, ...]] = ()
     across: ClassVar[bool] = True
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
     target: str
@@ -51,6 +56,10 @@ class Model(nn.Module, ABC):
         """Return the discriminator's opinion of samples (n, *shape): ``{"score": (n, 1)}`` as logits, and further
         heads such as a class. ``given`` holds what comes with them: the real batch, or the fakes' latent batch."""
         raise AttributeError(f"{type(self).__name__} has no judge()")
+
+    def inputs(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Return all that ``generate`` takes, as many as there are real samples: latents, and what is ``given``."""
+        return {**{name: real[name] for name in self.given}, **self.latent(len(real[self.target]), rng)}
 
     def preview(self, fixed: Batch) -> Mapping[str, Tensor]:
         """Return what is worth looking at while it trains, from a real batch and latents that stay the same all

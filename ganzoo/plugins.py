@@ -22,7 +22,7 @@ from ganzoo.registry import Recipe
 
 GROUP = "ganzoo"
 HOUSE = "torch-ganzoo"
-KINDS = ("data", "models", "losses", "metrics", "extractors", "commands")
+KINDS = ("data", "models", "losses", "penalties", "metrics", "extractors", "commands")
 OUR_COMMANDS = ("list", "show", "run", "resume", "sample", "evaluate", "reproduce")
 
 
@@ -121,7 +121,7 @@ class Zoo:
         found = [part for part in self._parts[kind].get(bare, []) if plugin in ("", part.plugin.name)]
         if len(found) == 1:
             return found[0]
-        singular = {"data": "data", "losses": "loss"}.get(kind, kind.removesuffix("s"))
+        singular = {"data": "data", "losses": "loss", "penalties": "penalty"}.get(kind, kind.removesuffix("s"))
         if found:
             choices = " or ".join(f"{part.plugin.name}/{part.name}" for part in found)
             owners = " and ".join(str(part.plugin) for part in found)

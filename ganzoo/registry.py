@@ -7,7 +7,7 @@ table a recipe; the recipe.toml of a run directory has the same form and one tab
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
@@ -32,7 +32,7 @@ _TABLES: dict[str, dict[str, type]] = {
         "best": dict,
     },
 }
-_SETTINGS = ("optimizer", "train")
+_SETTINGS = ("penalties", "optimizer", "train")
 _KEYS = (*_TEXTS, *PARTS, *_SETTINGS, *_TABLES)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -54,6 +54,7 @@ class Recipe:
     Attributes:
         title, task, summary, equation: one line each, for people.
         data, model, loss: the parts.
+        penalties: terms that join the loss: the settings of each, by name.
         optimizer: settings of every player's optimiser; a table in it named like a player overrides them for that one.
         train: settings of the training loop.
         paper: title, authors, year, url.
@@ -70,6 +71,7 @@ class Recipe:
     task: str = ""
     summary: str = ""
     equation: str = ""
+    penalties: Settings = field(default_factory=dict)
     optimizer: Settings = field(default_factory=dict)
     train: Settings = field(default_factory=dict)
     paper: Settings = field(default_factory=dict)
@@ -80,6 +82,10 @@ class Recipe:
         if _text(name, kind) == getattr(self, kind).name:
             return self
         return self._changed(kind, PartChoice(name))
+
+    def with_penalties(self, names: Sequence[str]) -> "Recipe":
+        """Return this recipe with these penalties in place of its own, whose settings those that it has keep."""
+        return replace(self, penalties={name: self.penalties.get(name, {}) for name in names if name != "none"})
 
     def with_setting(self, path: str, value: Any) -> "Recipe":
         """Return this recipe with one setting changed, such as ``model.latent_dim`` or

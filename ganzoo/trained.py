@@ -30,25 +30,48 @@ class Run:
         directory: where it was trained.
         recipe: the resolved recipe.
         step: the step of the checkpoint in use.
+        fields: those of the data it was trained on.
         model: the networks, in eval mode; averaged weights where the run kept an average.
     """
 
     def __init__(
-        self, directory: Path, recipe: Recipe, step: int, model: Model, device: torch.device, checkpoint: str, zoo: Zoo
+        self,
+        directory: Path,
+        recipe: Recipe,
+        step: int,
+        fields: Mapping[str, Field],
+        model: Model,
+        device: torch.device,
+        checkpoint: str,
+        zoo: Zoo,
     ) -> None:
-        self.directory, self.recipe, self.step = directory, recipe, step
+        self.directory, self.recipe, self.step, self.fields = directory, recipe, step, fields
         self.model = model.to(device).eval()
         self._device, self._checkpoint, self._zoo = device, checkpoint, zoo
 
-    def sample(self, n: int, seed: int = 0) -> Tensor:
+    def sample(self, n: int, seed: int = 0, *, label: int | None = None) -> Tensor:
         """Return ``n`` samples: float32 (n, *shape) on the host; images are (n, C, H, W) in [-1, 1].
 
-        The noise is drawn on the host, so the same seed means the same noise on every device.
+        The noise is drawn on the host, so the same seed means the same noise on every device. A model that makes images
+        from others is given those of the data's held-out part, chosen by the seed.
+
+        Args:
+            label: the class of all of them, for a model that can be asked for one; None draws classes too.
+
+        Raises:
+            UsageError: the model cannot be asked for a class, or there is no such class.
         """
         if n < 1:
             raise UsageError(f"Cannot draw {n} samples; ask for 1 or more.")
+        self._check_label(label)
+        real, target = None, self.model.target
+        if self.model.given:
+            data, _ = build_data(self._zoo, self.recipe, {}, held_out=True)
+            real = draw.whole(draw.real(data, target, n, seed), target)
+        fixed = {} if label is None else {"label": label}
         rng = randomness.generator(seed, "samples")
-        return torch.cat([sample for sample, _ in draw.generated(self.model, n, rng, self._device)])
+        batches = draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed)
+        return torch.cat([sample for sample, _ in batches])
 
     def evaluate(
         self,
@@ -79,8 +102,8 @@ class Run:
         if n < 1:
             raise UsageError(f"Cannot measure {n} samples; ask for more.")
         tables = _by_table(settings or {})
-        data, choice = build_data(self._zoo, self.recipe, tables.pop("data", {}))
-        if data.fields[self.model.target].shape != self._shape():
+        data, choice = build_data(self._zoo, self.recipe, tables.pop("data", {}), held_out=True)
+        if data.fields[self.model.target].shape != self.fields[self.model.target].shape:
             raise UsageError(f"The data {choice.name!r} with these settings have another shape than the samples.")
         evaluator = Evaluator(
             self._zoo,
@@ -117,10 +140,16 @@ class Run:
         """Return the cards of all evaluations so far, the oldest first."""
         return RunDirectory(self.directory).read_cards()
 
-    def _shape(self) -> tuple[int, ...]:
-        with torch.no_grad():
-            latent = self.model.latent(1, randomness.generator(0, "shape"))
-            return tuple(self.model.generate({k: v.to(self._device) for k, v in latent.items()}).shape[1:])
+    def _check_label(self, label: int | None) -> None:
+        if label is None:
+            return
+        if "label" not in self.model.latent(1, randomness.generator(0, "label")):
+            raise UsageError(
+                f"The model {self.recipe.model.name!r} cannot be asked for a class: there is no label in its latents."
+            )
+        classes = self.fields["label"].classes if "label" in self.fields else None
+        if classes is not None and not 0 <= label < classes:
+            raise UsageError(f"There is no label {label}: this run's data have {classes} classes, 0 to {classes - 1}.")
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r}, recipe={self.recipe.name!r}, step={self.step})"
@@ -163,7 +192,7 @@ def load(
             f"The checkpoint of step {saved.step} in {run.path} does not fit its recipe.toml; are they of "
             f"different runs? {error}"
         ) from error
-    return Run(run.path, recipe, saved.step, model, target, str(checkpoint), zoo)
+    return Run(run.path, recipe, saved.step, fields, model, target, str(checkpoint), zoo)
 
 
 def newest(run: RunDirectory) -> Checkpoint | None:

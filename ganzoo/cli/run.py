@@ -20,6 +20,14 @@ from ganzoo.errors import UsageError
 @click.option("--model", metavar="NAME", help="Another model than the recipe's.")
 @click.option("--loss", metavar="NAME", help="Another loss than the recipe's.")
 @click.option(
+    "--penalty",
+    "penalties",
+    metavar="NAME",
+    multiple=True,
+    callback=lambda ctx, option, names: names or None,
+    help="A term that joins the loss, instead of the recipe's; repeatable; 'none' for none.",
+)
+@click.option(
     "--set",
     "assignments",
     metavar="PATH=VALUE",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("-n", "--number", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the noise.")
+@click.option("--label", type=int, metavar="N", help="All of this class, where the model can be asked for one.")
 @click.option(
     "-o",
     "--out",
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option("--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint.")
 @click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to generate.")
-def command(directory: Path, number: int, seed: int, out: Path | None, checkpoint: str, device: str) -> None:
+def command(
+    directory: Path, number: int, seed: int, label: int | None, out: Path | None, checkpoint: str, device: str
+) -> None:
     """Draw samples from a trained run.
 
     The run is the one in DIRECTORY; the same seed gives the same samples.
@@ -36,7 +39,7 @@ def command(directory: Path, number: int, seed: int, out: Path | None, checkpoin
 
     run = trained.load(directory, checkpoint=checkpoint, device=device)
     out = out or directory / "grid.png"
-    samples = run.sample(number, seed)
+    samples = run.sample(number, seed, label=label)
     try:
         _write(samples, out)
     except OSError as error:

@@ -7,8 +7,10 @@ import click
 
 from ganzoo.cli import reproduce, tables
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.plugins import Part, Zoo
+from ganzoo.plugins import KINDS, Part, Zoo
 from ganzoo.registry import Recipe
+
+_OTHER = ("extractors", "commands")  # they have no options
 
 
 @click.command("show")
@@ -17,7 +19,8 @@ def command(name: str) -> None:
     """Show all about a recipe, or about a part.
 
     Of a recipe: its paper and equation, every setting with default, type and meaning, its evidence, and how to run it.
-    NAME is a recipe from 'ganzoo list', a recipe file, or a data set, model, loss or metric from 'ganzoo list --kind'.
+    NAME is a recipe from 'ganzoo list', a recipe file, or a data set, model, loss, penalty or metric from 'ganzoo list
+    --kind'.
     """
     from ganzoo.api import find_recipe
 
@@ -25,7 +28,7 @@ def command(name: str) -> None:
     try:
         found = find_recipe(zoo, name)
     except UsageError:
-        parts = [part for kind in ("data", "models", "losses", "metrics") for part in zoo.parts(kind)]
+        parts = [part for kind in KINDS if kind not in _OTHER for part in zoo.parts(kind)]
         chosen = [part for part in parts if name in (part.name, f"{part.plugin.name}/{part.name}")]
         if not chosen:
             raise
@@ -70,12 +73,13 @@ def _head(zoo: Zoo, recipe: Recipe) -> None:
     if paper := recipe.paper:
         byline = ", ".join(str(paper[key]) for key in ("authors", "title", "year", "url") if key in paper)
         click.echo(f"  Paper: {byline}")
-    for kind, hook in (("data", "data"), ("model", "models"), ("loss", "losses")):
-        name = getattr(recipe, kind).name
+    parts = [("data", "data", recipe.data.name), ("model", "models", recipe.model.name)]
+    parts += [("loss", "losses", recipe.loss.name), *(("penalty", "penalties", name) for name in recipe.penalties)]
+    for kind, hook, name in parts:
         try:
-            click.echo(f"  {kind:<5}  {name}, of the plugin {zoo.part(hook, name).plugin}")
+            click.echo(f"  {kind:<7}  {name}, of the plugin {zoo.part(hook, name).plugin}")
         except UsageError as error:
-            click.secho(f"  {kind:<5}  {name}: {error}", fg="red")
+            click.secho(f"  {kind:<7}  {name}: {error}", fg="red")
 
 
 def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
@@ -101,6 +105,11 @@ def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
             players = list(getattr(loaded, "players", players))
         except GanzooError as error:
             rows.append([f"{kind}.*", "", "", "", str(error)])
+    for name, values in recipe.penalties.items():
+        try:
+            add(f"penalties.{name}", load_class(zoo, "penalty", name), values)
+        except GanzooError as error:
+            rows.append([f"penalties.{name}.*", "", "", "", str(error)])
     name = str(recipe.optimizer.get("name", "adam"))
     rows.append(["optimizer.name", name, "adam", "|".join(OPTIMIZERS), "Every player's optimiser"])
     add("optimizer", OPTIMIZERS.get(name, OPTIMIZERS["adam"]), recipe.optimizer)

@@ -1,6 +1,6 @@
 """Drawing samples, from a model and from real data. Noise and choice come from the host: every device sees the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -14,14 +14,32 @@ from ganzoo.training import randomness
 BATCH = 256
 
 
-def generated(model: Model, n: int, rng: torch.Generator, device: torch.device) -> Iterator[tuple[Tensor, Batch]]:
-    """Yield batches of ``n`` samples in all, float32 on the host, each with its latent batch; ``model`` is in eval mode
-    on ``device``, and ``rng`` on the host."""
+def generated(
+    model: Model,
+    n: int,
+    rng: torch.Generator,
+    device: torch.device,
+    *,
+    real: Batch | None = None,
+    fixed: Mapping[str, int] | None = None,
+) -> Iterator[tuple[Tensor, Batch]]:
+    """Yield batches of ``n`` samples in all, float32 on the host, each with all that it was made from, and the rest of
+    the real example where it was made from one; ``model`` is in eval mode on ``device``, and ``rng`` on the host.
+
+    Args:
+        real: ``n`` examples on the host, for a model that is ``given`` something of them.
+        fixed: entries of the latent that are the same for all, such as a label.
+    """
     for start in range(0, n, BATCH):
-        latent = model.latent(min(BATCH, n - start), rng)
+        stop = min(start + BATCH, n)
+        given = {name: value[start:stop] for name, value in (real or {}).items()}
+        inputs = dict(model.inputs(given, rng) if real else model.latent(stop - start, rng))
+        for name, value in (fixed or {}).items():
+            inputs[name] = torch.full_like(inputs[name], value)
         with torch.no_grad():
-            sample = model.generate({name: value.to(device) for name, value in latent.items()})
-        yield sample.float().cpu(), latent
+            sample = model.generate({name: value.to(device) for name, value in inputs.items()})
+        given.pop(model.target, None)
+        yield sample.float().cpu(), {**given, **inputs}
 
 
 def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[tuple[Tensor, Batch]]:
@@ -49,8 +67,15 @@ def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[
         yield batch.pop(target), batch
 
 
-def gather(batches: Iterator[tuple[Tensor, Batch]]) -> tuple[Tensor, Batch]:
-    """Return all samples and all that came with them; images become uint8, as a viewer would see them.
+def whole(batches: Iterator[tuple[Tensor, Batch]], target: str) -> Batch:
+    """Return batches of real samples as one batch, of which they are the field ``target``."""
+    parts = [{target: sample, **others} for sample, others in batches]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def gather(batches: Iterator[tuple[Tensor, Batch]], data: Data) -> tuple[Tensor, Batch]:
+    """Return all samples as metrics look at them, and all that came with them; images become uint8, as a viewer would
+    see them.
 
     Raises:
         GanzooError: a sample is not finite.
@@ -60,7 +85,8 @@ def gather(batches: Iterator[tuple[Tensor, Batch]]) -> tuple[Tensor, Batch]:
     for sample, others in batches:
         if sample.is_floating_point() and not sample.isfinite().all():
             raise GanzooError("There are samples with values that are not finite; there is nothing to measure.")
-        samples.append(images.to_bytes(sample) if images.drawable(sample) else sample)
+        seen = data.measured(sample)
+        samples.append(images.to_bytes(seen) if images.drawable(seen) else seen)
         for name, value in others.items():
             given.setdefault(name, []).append(value)
     return torch.cat(samples), {name: torch.cat(values) for name, values in given.items()}

@@ -101,24 +101,18 @@ class Evaluator:
         target = next(iter(data.fields))
         self._data, self._target, self._device = data, target, device
         self.n, self.seed = n, seed
-        chosen = [
-            self._choose(zoo, name, extractor or data.extractor, settings or {}) for name in metrics or data.metrics
-        ]
+        usual = (*data.metrics, *(model.metrics if model else ()))
+        chosen = [self._choose(zoo, name, extractor or data.extractor, settings or {}) for name in metrics or usual]
         self._choices = list({(choice.name, choice.extractor): choice for choice in chosen}.values())
         for name in (settings or {}).keys() - {choice.name for choice in self._choices}:
             raise unknown(
                 "metric", name, [choice.name for choice in self._choices], "the settings (--set METRIC.OPTION)"
             )
         self._drop_unfit(model, asked=bool(metrics))
-        for choice in self._choices:
-            try:
-                choice.metric.check(data)
-            except ValueError as error:
-                raise UsageError(f"The metric {choice.name!r} does not fit these data: {error}.") from error
         if sha256 and not weights:
             raise UsageError("--sha256 says what the file given by --weights must be: give both.")
         with self._seeded():
-            values, given = draw.gather(draw.real(data, target, n, seed))
+            values, given = draw.gather(draw.real(data, target, n, seed), data)
             self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
             self._extractors = self._load(zoo, values, weights, sha256)
         self._real = _Set(self, values, given, None)
@@ -131,14 +125,22 @@ class Evaluator:
         """
         with self._seeded():
             rng = randomness.generator(self.seed, "evaluation")
-            values, given = draw.gather(draw.generated(model, self.n, rng, self._device))
+            batches = draw.generated(model, self.n, rng, self._device, real=self._examples(model))
+            values, given = draw.gather(batches, self._data)
             return self._measure(_Set(self, values, given, model))
 
     def measure_real(self) -> list[Result]:
         """Return the numbers of other real samples in place of generated ones: how good they can get."""
         with self._seeded():
-            values, given = draw.gather(draw.real(self._data, self._target, self.n, self.seed, skip=self.n))
+            others = draw.real(self._data, self._target, self.n, self.seed, skip=self.n)
+            values, given = draw.gather(others, self._data)
             return self._measure(_Set(self, values, given, None))
+
+    def _examples(self, model: Model) -> Batch | None:
+        """Return the very real samples it is measured against, for a model that is given something of them."""
+        if not model.given:
+            return None
+        return draw.whole(draw.real(self._data, self._target, self.n, self.seed), self._target)
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -191,16 +193,23 @@ class Evaluator:
         return _Choice(metric, kind(**chosen), plain, extractor if kind.layers else None, suffix)
 
     def _drop_unfit(self, model: Model | None, asked: bool) -> None:
-        """Leave out metrics that need what does not come with the samples; if they were asked for, say so."""
-        there: set[str] = set(model.latent(1, torch.Generator()) if model else self._data.fields)
+        """Leave out metrics that are not for these data, or need what does not come with the samples; if they were
+        asked for, say so."""
+        there = set(self._data.fields)
+        if model:
+            there = {*model.latent(1, torch.Generator()), *(there if model.given else ())}
         for choice in list(self._choices):
-            missing = [name for name in choice.metric.needs if name not in there]
-            if missing and asked:
-                raise UsageError(
-                    f"The metric {choice.name!r} needs samples that come with {missing[0]!r}; these come with: "
-                    f"{', '.join(sorted(there)) or 'nothing'}."
-                )
-            if missing:
+            problem = ""
+            if missing := [name for name in choice.metric.needs if name not in there]:
+                with_these = ", ".join(sorted(there)) or "nothing"
+                problem = f"needs samples that come with {missing[0]!r}; these come with: {with_these}."
+            try:
+                choice.metric.check(self._data)
+            except ValueError as error:
+                problem = f"does not fit these data: {error}."
+            if problem and asked:
+                raise UsageError(f"The metric {choice.name!r} {problem}")
+            if problem:
                 self._choices.remove(choice)
         if not self._choices:
             raise UsageError("There is nothing to measure: the data set names no metric that fits. Give --metrics.")

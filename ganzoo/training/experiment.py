@@ -1,7 +1,8 @@
 """From a recipe to checked, built parts: everything that can be wrong is found here, before a directory is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -11,15 +12,22 @@ from ganzoo import options
 from ganzoo.data import Data, Field
 from ganzoo.errors import GanzooError, UsageError, unknown
 from ganzoo.evaluation.evaluator import Evaluator
-from ganzoo.loss import Loss, Turn
+from ganzoo.loss import Loss, Penalty, Turn
 from ganzoo.model import Model
 from ganzoo.plugins import Part, Zoo, describe
-from ganzoo.registry import PartChoice, Recipe
+from ganzoo.registry import PARTS, PartChoice, Recipe
 from ganzoo.training import randomness
+from ganzoo.training.augment import augment
+from ganzoo.training.game import moves
 from ganzoo.training.players import OPTIMIZERS, check_optimizers
 from ganzoo.training.settings import TrainSettings
 
-_KINDS: dict[str, tuple[str, type]] = {"data": ("data", Data), "model": ("models", Model), "loss": ("losses", Loss)}
+_KINDS: dict[str, tuple[str, type]] = {
+    "data": ("data", Data),
+    "model": ("models", Model),
+    "loss": ("losses", Loss),
+    "penalty": ("penalties", Penalty),
+}
 _T = TypeVar("_T")
 
 EVALUATION_SEED = 1
@@ -37,6 +45,7 @@ class Experiment:
     data: Data
     model: Model
     loss: Loss
+    penalties: Mapping[str, Penalty]
     turns: tuple[Turn, ...]
     optimizers: Mapping[str, Mapping[str, Any]]
     evaluator: Evaluator | None
@@ -51,44 +60,63 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     """
     settings = TrainSettings(**options.check(TrainSettings, recipe.train, "train"))
     device = choose_device(settings.device)
-    classes = {kind: load_class(zoo, kind, getattr(recipe, kind).name) for kind in _KINDS}
-    chosen = {kind: options.check(classes[kind], getattr(recipe, kind).settings, kind) for kind in _KINDS}
+    classes = {kind: load_class(zoo, kind, getattr(recipe, kind).name) for kind in PARTS}
+    chosen = {kind: options.check(classes[kind], getattr(recipe, kind).settings, kind) for kind in PARTS}
+    terms = {name: load_class(zoo, "penalty", name) for name in recipe.penalties}
+    weights = {name: options.check(terms[name], _table(recipe, name), f"penalties.{name}") for name in terms}
     optimizers = check_optimizers(recipe.optimizer, classes["model"].players)
 
     with randomness.preserved():
         randomness.seed_global(randomness.derive(settings.seed, "weights"))
-        data = _construct(zoo, "data", recipe, lambda: classes["data"](**chosen["data"]))
+        names = {kind: getattr(recipe, kind).name for kind in PARTS}
+        data = _construct(zoo, "data", names["data"], lambda: classes["data"](**chosen["data"]))
         if not getattr(data, "fields", None) or not len(data):
             raise UsageError(f"The data {recipe.data.name!r} are empty: they have no fields, or no examples.")
-        _check_fields(recipe, data, classes["model"], classes["loss"])
-        model = _construct(zoo, "model", recipe, lambda: classes["model"](data.fields, **chosen["model"]))
-        loss = _construct(zoo, "loss", recipe, lambda: classes["loss"](**chosen["loss"]))
+        for kind in ("model", "loss"):
+            _check_fields(recipe, data, kind, names[kind], classes[kind])
+        for name, penalty in terms.items():
+            _check_fields(recipe, data, "penalty", name, penalty)
+        model = _construct(zoo, "model", names["model"], lambda: classes["model"](data.fields, **chosen["model"]))
+        loss = _construct(zoo, "loss", names["loss"], lambda: classes["loss"](**chosen["loss"]))
+        penalties: dict[str, Penalty] = {
+            name: _construct(zoo, "penalty", name, partial(terms[name], **weights[name])) for name in terms
+        }
     for network in model.averaged if settings.ema else ():
         if not hasattr(model, network):
             raise UsageError(f"train.ema: the model {recipe.model.name!r} has no network {network!r} to average.")
-    turns = _construct(zoo, "loss", recipe, lambda: tuple(loss.turns()))
-    _check_game(zoo, recipe, data, model, loss, turns)
+    turns = _construct(zoo, "loss", names["loss"], lambda: moves(loss, penalties))
+    _check_uses(zoo, data, model, names["model"], f"The loss {names['loss']!r}", loss.uses)
+    for name, penalty in penalties.items():
+        _check_uses(zoo, data, model, names["model"], f"The penalty {name!r}", penalty.uses)
+    _check_game(recipe, model, turns)
+    if settings.augment:
+        augment(model, settings.augment, data.fields[model.target].shape)
 
     parts: dict[str, Any] = {
-        kind: PartChoice(getattr(recipe, kind).name, options.plain(classes[kind], chosen[kind])) for kind in _KINDS
+        kind: PartChoice(names[kind], options.plain(classes[kind], chosen[kind])) for kind in PARTS
     }
+    parts["penalties"] = {name: options.plain(terms[name], weights[name]) for name in terms}
     train = options.plain(TrainSettings, asdict(settings))
     resolved = replace(recipe, train=train, optimizer=_plain_optimizers(optimizers), evidence={}, **parts)
-    model, loss = model.to(device), loss.to(device)
-    evaluator = _evaluator(zoo, settings, data, model, device) if settings.evaluate_every else None
-    return Experiment(resolved, settings, device, data, model, loss, turns, optimizers, evaluator)
+    for part in (model, loss, *penalties.values()):
+        part.to(device)
+    evaluator = _evaluator(zoo, resolved, settings, model, device) if settings.evaluate_every else None
+    return Experiment(resolved, settings, device, data, model, loss, penalties, turns, optimizers, evaluator)
 
 
-def build_data(zoo: Zoo, recipe: Recipe, settings: Mapping[str, Any]) -> tuple[Data, PartChoice]:
-    """Build a recipe's data alone, with some settings changed; and return them with all their settings.
+def build_data(
+    zoo: Zoo, recipe: Recipe, settings: Mapping[str, Any], *, held_out: bool = False
+) -> tuple[Data, PartChoice]:
+    """Build a recipe's data alone, with some settings changed, and first of all with those it is to be evaluated with
+    if ``held_out``; and return them with all their settings.
 
     Raises:
         UsageError, GanzooError: as ``build``.
     """
     kind: type[Data] = load_class(zoo, "data", recipe.data.name)
-    chosen = options.check(kind, {**recipe.data.settings, **settings}, "data")
+    chosen = options.check(kind, {**recipe.data.settings, **(kind.held_out if held_out else {}), **settings}, "data")
     with randomness.preserved():
-        data = _construct(zoo, "data", recipe, lambda: kind(**chosen))
+        data = _construct(zoo, "data", recipe.data.name, lambda: kind(**chosen))
     return data, PartChoice(recipe.data.name, options.plain(kind, chosen))
 
 
@@ -101,7 +129,7 @@ def build_model(zoo: Zoo, recipe: Recipe, fields: Mapping[str, Field]) -> Model:
     model: type[Model] = load_class(zoo, "model", recipe.model.name)
     chosen = options.check(model, recipe.model.settings, "model")
     with randomness.preserved():
-        return _construct(zoo, "model", recipe, lambda: model(fields, **chosen))
+        return _construct(zoo, "model", recipe.model.name, lambda: model(fields, **chosen))
 
 
 def choose_device(name: str) -> torch.device:
@@ -121,7 +149,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_class(zoo: Zoo, kind: str, name: str) -> Any:
-    """Import a data set, model or loss by name.
+    """Import a data set, model, loss or penalty by name.
 
     Raises:
         UsageError: nobody brings it.
@@ -135,15 +163,24 @@ def load_class(zoo: Zoo, kind: str, name: str) -> Any:
     return found
 
 
-def _evaluator(zoo: Zoo, settings: TrainSettings, data: Data, model: Model, device: torch.device) -> Evaluator:
+def _evaluator(zoo: Zoo, recipe: Recipe, settings: TrainSettings, model: Model, device: torch.device) -> Evaluator:
     """Return what measures the model while it trains: one metric, unless the recipe names more."""
+    data, _ = build_data(zoo, recipe, {}, held_out=True)
     metrics = settings.metrics or data.metrics[:1]
     n = settings.evaluate_samples
     return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device)
 
 
-def _construct(zoo: Zoo, kind: str, recipe: Recipe, make: Callable[[], _T]) -> _T:
-    name = getattr(recipe, kind).name
+def _table(recipe: Recipe, penalty: str) -> Mapping[str, Any]:
+    settings = recipe.penalties[penalty]
+    if not isinstance(settings, Mapping):
+        raise UsageError(
+            f"penalties.{penalty} = {settings!r} must be a table of settings, such as penalties.{penalty}.weight."
+        )
+    return settings
+
+
+def _construct(zoo: Zoo, kind: str, name: str, make: Callable[[], _T]) -> _T:
     try:
         return make()
     except GanzooError:
@@ -157,29 +194,28 @@ def _construct(zoo: Zoo, kind: str, recipe: Recipe, make: Callable[[], _T]) -> _
         ) from error
 
 
-def _check_fields(recipe: Recipe, data: Data, model: type[Model], loss: type[Loss]) -> None:
-    there = ", ".join(f"{name} ({field})" for name, field in data.fields.items())
-    for kind, part in (("model", model), ("loss", loss)):
-        for name in part.needs:
-            if name not in data.fields:
-                raise UsageError(
-                    f"The {kind} {getattr(recipe, kind).name!r} needs the batch field {name!r}, which the data "
-                    f"{recipe.data.name!r} do not have; they have: {there}."
-                )
+def _check_fields(recipe: Recipe, data: Data, kind: str, name: str, part: type[Model | Loss | Penalty]) -> None:
+    for needed in (*part.needs, *getattr(part, "given", ())):
+        if needed not in data.fields:
+            there = ", ".join(f"{field} ({what})" for field, what in data.fields.items())
+            raise UsageError(
+                f"The {kind} {name!r} needs the batch field {needed!r}, which the data {recipe.data.name!r} do not "
+                f"have; they have: {there}."
+            )
 
 
-def _check_game(zoo: Zoo, recipe: Recipe, data: Data, model: Model, loss: Loss, turns: tuple[Turn, ...]) -> None:
-    what = f"The loss {recipe.loss.name!r}"
-    for attribute in loss.uses:
+def _check_uses(zoo: Zoo, data: Data, model: Model, name: str, what: str, uses: Iterable[str]) -> None:
+    for attribute in uses:
         if not _has(model, attribute):
             having = [part for part in zoo.parts("models") if _would_have(part, data, attribute)]
             names = ", ".join(f"{part.name} (plugin {part.plugin.name})" for part in having) or "none that is installed"
             raise UsageError(
-                f"{what} asks the model for {attribute!r}, which {recipe.model.name!r} does not have; "
-                f"these do: {names}."
+                f"{what} asks the model for {attribute!r}, which {name!r} does not have; these do: {names}."
             )
-    if not turns or not all(isinstance(turn, Turn) and turn.every >= 1 for turn in turns):
-        raise UsageError(f"{what} must have turns, each a Turn with every = 1 or more, not {turns!r:.200}.")
+
+
+def _check_game(recipe: Recipe, model: Model, turns: tuple[Turn, ...]) -> None:
+    what = f"The loss {recipe.loss.name!r}"
     for player, networks in model.players.items():
         for network in networks:
             try:

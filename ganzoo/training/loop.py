@@ -7,7 +7,7 @@ checkpoint) happens between steps, when it is due.
 import signal
 import time
 from collections.abc import Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -37,8 +37,10 @@ class Training:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment, self.settings = experiment, experiment.settings
         self.model, self.loss, self.turns = experiment.model, experiment.loss, experiment.turns
+        self.penalties = experiment.penalties
         seed, device = self.settings.seed, experiment.device
-        fields = {self.model.target, *self.model.needs, *self.loss.needs}
+        asked = [self.model.given, self.model.needs, self.loss.needs, *(p.needs for p in self.penalties.values())]
+        fields = {self.model.target, *chain.from_iterable(asked)}
         self.dealer = Dealer(experiment.data, fields, self.settings, device)
         self.players = seat(self.model, experiment.optimizers)
         self.average = Average(self.model, self.settings.ema) if self.settings.ema else None
@@ -60,15 +62,19 @@ class Training:
         for number, turn in enumerate(turns, start=1):
             player = self.players[turn.player]
             terms = turn.objective(self.model, real, now)
-            for parameter in player.parameters:
-                parameter.grad = None
-            # Only the mover's parameters get gradients; the graph stays for the turns that share what began the step.
-            _sum(terms.loss).backward(inputs=player.parameters, retain_graph=number < len(turns))
             ledger.note(step, terms.loss, "loss/")
             ledger.note(step, terms.watch)
-            if watched:
-                ledger.note(step, {f"gradient/{turn.player}": player.gradient_norm()})
-            player.optimizer.step()
+            if terms.loss:
+                for parameter in player.parameters:
+                    parameter.grad = None
+                # Only the mover's parameters get gradients; the graph stays for the turns that share what began it.
+                _sum(terms.loss).backward(inputs=player.parameters, retain_graph=number < len(turns))
+                if watched:
+                    ledger.note(step, {f"gradient/{turn.player}": player.gradient_norm()})
+                player.optimizer.step()
+            if turn.after:
+                with torch.no_grad():
+                    turn.after(self.model)
         if self.average:
             self.average.update()
 

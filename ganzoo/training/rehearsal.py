@@ -6,6 +6,7 @@ import warnings
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.plugins import describe
 from ganzoo.training import randomness, views
+from ganzoo.training.game import moves
 from ganzoo.training.ledger import Ledger
 from ganzoo.training.loop import Training
 from ganzoo.training.players import seat
@@ -34,13 +35,14 @@ def rehearse(training: Training) -> None:
 
 def _play(training: Training) -> None:
     twin = copy.copy(training)
-    twin.model, twin.loss = copy.deepcopy((training.model, training.loss))
-    twin.turns, twin.players = tuple(twin.loss.turns()), seat(twin.model, training.experiment.optimizers)
+    twin.model, twin.loss, twin.penalties = copy.deepcopy((training.model, training.loss, training.penalties))
+    twin.turns, twin.players = moves(twin.loss, twin.penalties), seat(twin.model, training.experiment.optimizers)
     twin.average, twin.rng = None, randomness.generator(0, "rehearsal", device=training.experiment.device)
 
     experiment, target = training.experiment, training.model.target
     field = experiment.data.fields[target]
-    sample = twin.model.generate(twin.model.latent(2, twin.rng))
+    some = twin.dealer.some(2)
+    sample = twin.model.generate(twin.model.inputs(some, twin.rng))
     if sample.shape[1:] != field.shape:
         raise UsageError(
             f"The model {experiment.recipe.model.name!r} generates samples of shape {tuple(sample.shape[1:])}, but "

@@ -16,6 +16,10 @@ class TrainSettings:
     seed: Annotated[int, Option("Where all randomness comes from", ge=0, lt=2**63)] = 0
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("auto takes cuda, mps or cpu")] = "auto"
     ema: Annotated[float, Option("Decay a step of the weights' moving average; 0 keeps none", ge=0, lt=1)] = 0.0
+    augment: Annotated[
+        tuple[Literal["colour", "translation", "cutout"], ...],
+        Option("DiffAugment: how the discriminator sees every image changed by chance; [] for as it is"),
+    ] = ()
     log_every: Annotated[int, Option("Steps between two ticks of the scalars", ge=1)] = 100
     sample_every: Annotated[int, Option("Epochs between two sample grids", ge=1)] = 1
     sample_count: Annotated[int, Option("Pictures in a sample grid", ge=1, le=4096)] = 32

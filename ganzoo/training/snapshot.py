@@ -28,6 +28,7 @@ def take(training: Training) -> Checkpoint:
             raise NonFinite(f"the weight {name}", training.step, float("nan"))
     tensors, rest = randomness.global_state()
     trees = {f"optimizer.{name}": player.optimizer.state_dict() for name, player in training.players.items()}
+    trees |= {f"penalty.{name}": penalty.state_dict() for name, penalty in training.penalties.items()}
     trees |= {"loss": training.loss.state_dict(), "rng": {**tensors, "noise": training.rng.get_state()}}
     state, structure = checkpoint.pack(trees)
     return Checkpoint(
@@ -65,6 +66,8 @@ def put_back(training: Training, saved: Checkpoint) -> None:
         state = checkpoint.unpack(saved.training, saved.rest["structure"])
         training.model.load_state_dict(saved.weights)
         training.loss.load_state_dict(state["loss"])
+        for name, penalty in training.penalties.items():
+            penalty.load_state_dict(state[f"penalty.{name}"])
         for name, player in training.players.items():
             player.optimizer.load_state_dict(state[f"optimizer.{name}"])
         if training.average:
@@ -81,5 +84,5 @@ def put_back(training: Training, saved: Checkpoint) -> None:
 def _identity(recipe: Recipe) -> dict[str, Any]:
     """Return the settings that make the run what it is: with others, a checkpoint is not this run's."""
     parts = {kind: {"name": part.name, **part.settings} for kind in PARTS for part in (getattr(recipe, kind),)}
-    train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema")}
-    return {**parts, "optimizer": dict(recipe.optimizer), "train": train}
+    train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema", "augment")}
+    return {**parts, "penalties": dict(recipe.penalties), "optimizer": dict(recipe.optimizer), "train": train}

@@ -43,7 +43,8 @@ def fixed(training: Training) -> Batch:
     """Return the real batch and the latents that every picture of this run is made from."""
     real = training.dealer.some(training.settings.sample_count)
     rng = randomness.generator(training.settings.seed, "pictures", device=training.experiment.device)
-    return {**real, **training.model.latent(len(real[training.model.target]), rng)}
+    with as_sampled(training):
+        return {**real, **training.model.inputs(real, rng)}
 
 
 def preview(training: Training, batch: Batch) -> dict[str, Tensor]:

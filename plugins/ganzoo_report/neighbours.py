@@ -57,7 +57,8 @@ class Reference:
         self.used = self.total
         if self.total * numbers > _WHOLE:
             self.used = min(self.total, _MOST, max(1000, _MEMORY // numbers))
-        self._values, _ = draw.gather(draw.real(data, target, self.used, seed))  # uint8 (n, C, H, W)
+        self._values, _ = draw.gather(draw.real(data, target, self.used, seed), data)  # uint8 (n, C, H, W)
+        self._measured = data.measured
         self._extract, self.measure, self.note = self._choose(zoo, data.extractor)
         self._values = self._values[: self.used]
         self._features = self._extract(self._values)  # (n, d)
@@ -68,7 +69,9 @@ class Reference:
 
     def of(self, samples: Tensor) -> Neighbours:
         """Return the nearest examples of images (n, C, H, W) in [-1, 1]."""
-        index, distances = self._nearest(self._extract(images.to_bytes(samples)), min(NEAREST, self.used))
+        index, distances = self._nearest(
+            self._extract(images.to_bytes(self._measured(samples))), min(NEAREST, self.used)
+        )
         return Neighbours(self._values[index], distances)
 
     def _choose(self, zoo: Zoo, name: str):

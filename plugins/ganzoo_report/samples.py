@@ -180,7 +180,7 @@ def _neighbours(run: Run, references: _References, samples: Tensor) -> tuple[lis
 
 def _scatter(run: Run, references: _References, name: str) -> Markup:
     def some(data, target):
-        return draw.gather(draw.real(data, target, min(_POINTS, len(data)), references.seed))[0]
+        return draw.gather(draw.real(data, target, min(_POINTS, len(data)), references.seed), data)[0]
 
     real, fake = references.of(run, some), run.sample(_POINTS, references.seed)  # (n, 2) each
     figure = Figure()

@@ -1,0 +1,33 @@
+"""The classic losses and penalties.
+
+This module is what the entry point names; it imports nothing heavy.
+"""
+
+from ganzoo import hookimpl
+
+
+@hookimpl
+def ganzoo_losses():
+    """The rules of the game this plugin brings."""
+    return {
+        "minimax": "ganzoo_losses.classic:Minimax",
+        "least-squares": "ganzoo_losses.classic:LeastSquares",
+        "wasserstein": "ganzoo_losses.classic:Wasserstein",
+        "hinge": "ganzoo_losses.classic:Hinge",
+        "relativistic": "ganzoo_losses.relativistic:Relativistic",
+        "relativistic-average": "ganzoo_losses.relativistic:RelativisticAverage",
+        "relativistic-paired": "ganzoo_losses.relativistic:RelativisticPaired",
+    }
+
+
+@hookimpl
+def ganzoo_penalties():
+    """The penalties this plugin brings."""
+    return {
+        "gradient-penalty": "ganzoo_losses.penalties:GradientPenalty",
+        "one-sided": "ganzoo_losses.penalties:OneSided",
+        "dragan": "ganzoo_losses.penalties:DRAGAN",
+        "r1": "ganzoo_losses.penalties:R1",
+        "r2": "ganzoo_losses.penalties:R2",
+        "clip": "ganzoo_losses.penalties:Clip",
+    }
