@@ -79,3 +79,13 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     yield write
     for module in modules:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def toy_zoo(install):
+    """The zoo with the parts of tests/toys.py in it."""
+    from ganzoo.plugins import Zoo
+    from tests import toys
+
+    install("toys", toys.plugin())
+    return Zoo()

@@ -37,7 +37,8 @@ evaluation has by default, so that the best is not judged by the very samples it
 
 @dataclass(frozen=True)
 class Experiment:
-    """What the loop trains. ``recipe`` is the resolved one: every setting is in it."""
+    """What the loop trains. ``recipe`` is the resolved one: every setting is in it; ``held_out`` are the data that the
+    evaluator looks at."""
 
     recipe: Recipe
     settings: TrainSettings
@@ -49,6 +50,7 @@ class Experiment:
     turns: tuple[Turn, ...]
     optimizers: Mapping[str, Mapping[str, Any]]
     evaluator: Evaluator | None
+    held_out: PartChoice
 
 
 def build(zoo: Zoo, recipe: Recipe) -> Experiment:
@@ -100,8 +102,10 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     resolved = replace(recipe, train=train, optimizer=_plain_optimizers(optimizers), evidence={}, **parts)
     for part in (model, loss, *penalties.values()):
         part.to(device)
-    evaluator = _evaluator(zoo, resolved, settings, model, device) if settings.evaluate_every else None
-    return Experiment(resolved, settings, device, data, model, loss, penalties, turns, optimizers, evaluator)
+    evaluator, held_out = None, resolved.data
+    if settings.evaluate_every:
+        evaluator, held_out = _evaluator(zoo, resolved, settings, model, device)
+    return Experiment(resolved, settings, device, data, model, loss, penalties, turns, optimizers, evaluator, held_out)
 
 
 def build_data(
@@ -163,12 +167,14 @@ def load_class(zoo: Zoo, kind: str, name: str) -> Any:
     return found
 
 
-def _evaluator(zoo: Zoo, recipe: Recipe, settings: TrainSettings, model: Model, device: torch.device) -> Evaluator:
-    """Return what measures the model while it trains: one metric, unless the recipe names more."""
-    data, _ = build_data(zoo, recipe, {}, held_out=True)
+def _evaluator(
+    zoo: Zoo, recipe: Recipe, settings: TrainSettings, model: Model, device: torch.device
+) -> tuple[Evaluator, PartChoice]:
+    """Return what measures the model while it trains, by one metric, unless the recipe names more; and on what data."""
+    data, choice = build_data(zoo, recipe, {}, held_out=True)
     metrics = settings.metrics or data.metrics[:1]
     n = settings.evaluate_samples
-    return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device)
+    return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
 
 
 def _table(recipe: Recipe, penalty: str) -> Mapping[str, Any]:

@@ -81,7 +81,7 @@ def measure(training: Training, directory: RunDirectory) -> tuple[dict[str, floa
         cards.make(
             results,
             evaluator,
-            experiment.recipe.data,
+            experiment.held_out,
             checkpoint="training",
             step=training.step,
             device=str(experiment.device),

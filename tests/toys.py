@@ -1,0 +1,167 @@
+"""Toy parts that use what the interfaces offer: penalties, further heads, given fields, labels, held-out data."""
+
+import torch
+from torch import nn
+
+import ganzoo
+from ganzoo import AdversarialLoss, Metric, Model, Penalty, Score, TensorData
+from ganzoo.registry import PartChoice, Recipe
+
+PARTS = {
+    "data": {"pairs": "Pairs"},
+    "models": {"translator": "Translator", "labelled": "Labelled"},
+    "losses": {"classed": "Classed"},
+    "metrics": {"distance": "Distance", "labels": "Labels"},
+    "penalties": {
+        "shrink": "Shrink",
+        "nothing": "Nothing",
+        "for-nobody": "ForNobody",
+        "discriminator": "Namesake",
+    },
+}
+
+
+def plugin():
+    """Return the source of a plugin that brings them all."""
+    lines = ["from ganzoo import hookimpl"]
+    for kind, names in PARTS.items():
+        named = {name: f"tests.toys:{target}" for name, target in names.items()}
+        lines += ["@hookimpl", f"def ganzoo_{kind}():", f"    return {named!r}"]
+    return "\n".join(lines)
+
+
+def recipe(model="translator", loss="non-saturating", data="pairs", **more):
+    """Return a recipe of them; ``more`` are its other tables."""
+    train = {"device": "cpu", "batch_size": 8, "sample_count": 4} | more.pop("train", {})
+    optimizer = {"name": "sgd", "lr": 0.1}
+    return Recipe(
+        "toy", PartChoice(data), PartChoice(model), PartChoice(loss), train=train, optimizer=optimizer, **more
+    )
+
+
+class Pairs(TensorData):
+    """Little pictures, their negatives, and labels; in the part that is held out the labels are turned round."""
+
+    metrics = ("distance", "labels")
+    held_out = {"held": True}
+
+    def __init__(self, *, held: bool = False) -> None:
+        rng = torch.Generator().manual_seed(int(held))
+        image = torch.randint(256, (64, 1, 8, 8), generator=rng).to(torch.uint8)
+        label = torch.arange(64) % 4
+        super().__init__({"image": image, "negative": 255 - image, "label": label}, classes={"label": 4})
+
+    def measured(self, sample):
+        return sample[..., 2:6, 2:6]
+
+
+class Translator(Model):
+    """Makes a picture from its negative."""
+
+    given = ("negative",)
+
+    def __init__(self, fields) -> None:
+        super().__init__(fields)
+        self.generator = nn.Conv2d(1, 1, 1)
+        self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+
+    def latent(self, n, rng):
+        return {}
+
+    def generate(self, latent):
+        return self.generator(latent["negative"])
+
+    def judge(self, sample, given):
+        return {"score": self.discriminator(sample + given["negative"])}
+
+
+class Labelled(Model):
+    across = False
+    needs = ("label",)
+
+    def __init__(self, fields) -> None:
+        super().__init__(fields)
+        self.generator = nn.Sequential(nn.Embedding(fields["label"].classes, 64), nn.Unflatten(1, (1, 8, 8)), nn.Tanh())
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+
+    players = {"discriminator": ("body",), "generator": ("generator",)}
+
+    def latent(self, n, rng):
+        return {"label": torch.randint(4, (n,), generator=rng, device=rng.device)}
+
+    def generate(self, latent):
+        return self.generator(latent["label"])
+
+    def judge(self, sample, given):
+        found = self.body(sample)
+        return {"score": found[:, :1], "class": found[:, 1:]}
+
+
+class Classed(AdversarialLoss):
+    def discriminator(self, real, fake):
+        return fake.mean() - real.mean()
+
+    def generator(self, fake, real):
+        return -fake.mean()
+
+    def real_terms(self, judged, given):
+        return {"class-real": nn.functional.cross_entropy(judged["class"], given["label"])}
+
+    def fake_terms(self, judged, given):
+        return {"class": nn.functional.cross_entropy(judged["class"], given["label"])}
+
+
+class Distance(Metric):
+    def measure(self, fake, real):
+        assert fake.values.shape[1:] == (1, 4, 4)
+        gap = (fake.values.double() - real.values.double()).abs().mean().item()
+        return {"distance": Score(gap, "lower", {"held": fake.data.held_out["held"]})}
+
+
+class Labels(Metric):
+    needs = ("label",)
+
+    def measure(self, fake, real):
+        same = (fake.given["label"] == real.given["label"]).double().mean().item()
+        return {"labels-that-match": Score(same, "higher")}
+
+
+class Shrink(Penalty):
+    """Pulls the discriminator's last weights to 0; counts how often it was asked, and clips afterwards."""
+
+    uses = ("judge",)
+
+    def __init__(
+        self,
+        *,
+        weight: ganzoo.loss.Weight = 1.0,
+        every: ganzoo.loss.Every = 1,
+        most: float = 100.0,
+    ) -> None:
+        super().__init__(weight=weight, every=every)
+        self.most = most
+        self.register_buffer("asked", torch.zeros(()))
+
+    def term(self, model, real, now):
+        self.asked += 1
+        return model.discriminator[1].weight.sum()
+
+    def after(self, model):
+        for parameter in model.discriminator.parameters():
+            parameter.clamp_(-self.most, self.most)
+
+
+class Nothing(Penalty):
+    def term(self, model, real, now):
+        return None
+
+
+class ForNobody(Nothing):
+    player = "umpire"
+
+
+class Namesake(Nothing):
+    """Has the name of the loss's own term."""
+
+    def term(self, model, real, now):
+        return real[model.target].mean()
