@@ -121,7 +121,7 @@ def test_the_plugin_of_the_readme_works(tmp_path):
         tmp_path, {"pyproject.toml": build_system + project, "my_gan/__init__.py": hooks, "my_gan/loss.py": loss}
     )
     assert sum(bool(line.strip()) for line in (loss + hooks + project).splitlines()) <= 20
-    assert "Done: step 20" in run(site, tmp_path, "run", "fc-mnist", "--loss", "least-squares", "--steps", "20")
+    assert "Done: step 20" in run(site, tmp_path, "run", "fc-mnist", "--loss", "smoothed", "--steps", "20")
 
 
 def test_the_plugin_of_the_chapter_works(tmp_path):
