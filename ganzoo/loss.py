@@ -68,6 +68,7 @@ class Loss(nn.Module, ABC):
         """
 
 
+GeneratorEvery = Annotated[int, Option("The generator moves once in this many steps", ge=1)]
 Weight = Annotated[float, Option("How much it counts", ge=0)]
 Every = Annotated[int, Option("Counted once in this many steps, and then so many times as much", ge=1)]
 
@@ -78,7 +79,7 @@ class Penalty(nn.Module, ABC):
 
     With ``every`` above 1 it is lazy: a move of its own, with one optimiser step, right after one in ``every`` of the
     player's, and so many times as strong: what it costs falls, what it does on average stays. Source: Karras et al.,
-    "Analyzing and Improving the Image Quality of StyleGAN", 2020, https://arxiv.org/abs/1912.04958, section 3.1.
+    2020, https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
         player: whose moves it joins.
@@ -113,9 +114,7 @@ class AdversarialLoss(Loss):
     relativistic: ClassVar[bool] = False
     """Whether ``generator`` looks at the real scores too; they are computed for it only then."""
 
-    def __init__(
-        self, *, generator_every: Annotated[int, Option("The generator moves once in this many steps", ge=1)] = 1
-    ) -> None:
+    def __init__(self, *, generator_every: GeneratorEvery = 1) -> None:
         super().__init__()
         self.generator_every = generator_every
 

@@ -54,7 +54,7 @@ def rmsprop(
     eps: Epsilon = 1e-8,
     weight_decay: Decay = 0.0,
 ) -> Optimizer:
-    """Hinton's lecture 6e, 2012; what the first WGAN trained with."""
+    """Tieleman and Hinton's lecture 6.5, 2012; what the first critics with clipped weights trained with."""
     return RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
 
 

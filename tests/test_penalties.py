@@ -1,0 +1,263 @@
+"""The classic penalties, on critics whose gradients are known: their terms, and what they teach the critic."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ganzoo import AdversarialLoss, Field, Model, UsageError
+from ganzoo.plugins import Zoo
+
+ZOO = Zoo()
+RELATIVISTIC = ["relativistic", "relativistic-average", "relativistic-paired"]
+KEEPS_SMOOTH = {"penalties.gradient-penalty.weight": 1.0, "loss.generator_every": 1}  # what wasserstein needs on ring8
+
+
+def for_any_model(kind, part):
+    """Whether it asks for no more than latents and scores, as dcgan has them."""
+    if kind == "penalties":
+        return set(part.uses) <= {"judge"} and not part.needs and part.player == "discriminator"
+    plain = issubclass(part, AdversarialLoss) and (part.uses, part.needs) == (AdversarialLoss.uses, ())
+    return plain and part.real_terms is AdversarialLoss.real_terms and part.fake_terms is AdversarialLoss.fake_terms
+
+
+CLASSES = {kind: {p.name: p.load() for p in ZOO.parts(kind)} for kind in ("losses", "penalties")}
+LOSSES, PENALTIES = (
+    sorted(name for name, part in parts.items() if for_any_model(kind, part)) for kind, parts in CLASSES.items()
+)
+
+
+def loss_of(name, **options):
+    return CLASSES["losses"][name](**options)
+
+
+def column(*values):
+    return torch.tensor(values, dtype=torch.float64)[:, None]  # (n, 1)
+
+
+def both(loss, real, fake):
+    """What the discriminator and the generator minimise."""
+    generator = loss.generator(fake, real if loss.relativistic else None)
+    return loss.discriminator(real, fake).item(), generator.item()
+
+
+# --- the penalties: their terms, and what they teach the critic -------------------------------------------------------
+
+ADDS = [name for name in PENALTIES if name != "clip"]
+SHAPE = (1, 2, 3)
+NORM = 3.0  # of the linear critic's weights: 1 + 4 + 4
+
+
+class Critic(Model):
+    """A critic C(x) of samples (n, 1, 2, 3), and what it was shown."""
+
+    across = False
+
+    def __init__(self, score, *weights):
+        super().__init__({"image": Field(SHAPE)})
+        self.score, self.shown = score, []
+        self.discriminator = nn.ParameterList(weights)
+        self.generator = nn.Linear(1, 1)
+
+    def latent(self, n, rng):
+        return {"z": torch.zeros(n, 1)}
+
+    def generate(self, latent):
+        return torch.zeros(len(latent["z"]), *SHAPE)
+
+    def judge(self, sample, given):
+        self.shown.append((sample, given))
+        return {"score": self.score(sample.flatten(1), *self.discriminator)[:, None]}
+
+
+def linear():
+    """C(x) = w x, whose gradient is w everywhere; |w| = 3."""
+    return Critic(lambda x, w: x @ w, torch.tensor([1.0, 0, 2, 0, -2, 0]))
+
+
+def quadratic(a=1.0):
+    """C(x) = a x x / 2, whose gradient is a x."""
+    return Critic(lambda x, a: a * x.square().sum(1) / 2, torch.tensor(a))
+
+
+def term(name, model, real, fake=None, **options):
+    now = {} if fake is None else {"fake": fake}
+    return CLASSES["penalties"][name](**options).term(model, {"image": real}, now)
+
+
+def samples(n=4, scale=1.0, seed=0):
+    return scale * torch.randn(n, *SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+def of_norm(*norms):
+    """One sample of each norm."""
+    direction = samples(len(norms)).flatten(1)
+    return (direction / direction.norm(dim=1, keepdim=True) * torch.tensor(norms)[:, None]).unflatten(1, SHAPE)
+
+
+ON_LINEAR = {  # the term, and its gradient by w as a multiple of w
+    "gradient-penalty": ((NORM - 1) ** 2, 2 * (NORM - 1) / NORM),
+    "one-sided": ((NORM - 1) ** 2, 2 * (NORM - 1) / NORM),
+    "dragan": ((NORM - 1) ** 2, 2 * (NORM - 1) / NORM),
+    "r1": (NORM**2 / 2, 1),
+    "r2": (NORM**2 / 2, 1),
+}
+
+
+@pytest.mark.parametrize("name", ON_LINEAR)
+def test_on_a_linear_critic_only_its_weights_count(name):
+    model = linear()
+    (w,) = model.discriminator
+    value = term(name, model, samples(seed=1), samples(seed=2))
+    assert value.shape == ()
+    assert value.item() == pytest.approx(ON_LINEAR[name][0], rel=1e-5)
+    (gradient,) = torch.autograd.grad(value, w)
+    torch.testing.assert_close(gradient, ON_LINEAR[name][1] * w)
+
+
+@pytest.mark.parametrize("name", ["gradient-penalty", "one-sided", "dragan"])
+def test_a_gradient_below_one_is_fine_only_where_the_penalty_is_one_sided(name):
+    model = linear()
+    with torch.no_grad():
+        model.discriminator[0].mul_(0.25 / NORM)
+    expected = 0 if name == "one-sided" else (0.25 - 1) ** 2
+    assert term(name, model, samples(), samples(seed=1)).item() == pytest.approx(expected)
+
+
+def test_norms_are_of_each_sample_and_then_averaged():
+    points = of_norm(3.0, 0.5)  # real samples and fakes are the same, so all between them are
+    model = quadratic(2.0)  # gradients of norm 6 and 1
+    assert term("gradient-penalty", model, points, points).item() == pytest.approx((25 + 0) / 2, rel=1e-5)
+    assert term("gradient-penalty", quadratic(), points, points).item() == pytest.approx((4 + 0.25) / 2)
+    assert term("one-sided", quadratic(), points, points).item() == pytest.approx((4 + 0) / 2)
+
+
+def test_r1_looks_at_real_samples_and_r2_at_fakes():
+    real, fake = of_norm(1.0, 3.0), of_norm(2.0, 4.0)
+    for name, expected in (("r1", 5.0), ("r2", 10.0)):  # E|x|^2
+        model = quadratic(3.0)
+        value = term(name, model, real, fake)
+        assert value.item() == pytest.approx(9 * expected / 2, rel=1e-5)
+        (gradient,) = torch.autograd.grad(value, list(model.discriminator))
+        assert gradient.item() == pytest.approx(3 * expected, rel=1e-5)
+    assert term("r1", quadratic(), real).item() == pytest.approx(2.5, rel=1e-5), "it needs no fakes"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("gradient-penalty", 1 / 3), ("one-sided", 0)])
+def test_points_lie_anywhere_on_the_line_between_a_real_sample_and_its_fake(name, expected):
+    n = 20_000
+    real, fake, model = of_norm(*[1.0] * n), torch.zeros(n, *SHAPE), quadratic()
+    value = term(name, model, real, fake).item()
+    assert value == pytest.approx(expected, abs=4 * math.sqrt(4 / 45 / n))  # E[(u - 1)^2] for u uniform; its variance
+    ((points, _),) = model.shown
+    share = points.flatten(1).norm(dim=1)
+    torch.testing.assert_close(points, share[:, None, None, None] * real)
+    assert share.min() >= 0
+    assert share.max() <= 1
+    deciles = torch.histc(share, 10, 0, 1) / n
+    assert (deciles - 0.1).abs().max() < 5 * math.sqrt(0.09 / n)
+
+
+@pytest.mark.parametrize("spread", [None, 0.1])
+def test_dragan_looks_around_real_samples(spread):
+    n = 20_000
+    real, model = 3 + samples(n, scale=2.0), quadratic()
+    value = term("dragan", model, real, **({"spread": spread} if spread else {}))
+    ((points, _),) = model.shown
+    noise = points.detach() - real
+    deviation = (spread or 0.5) * 2.0
+    assert noise.std().item() == pytest.approx(deviation, rel=0.02)
+    assert noise.mean().item() == pytest.approx(0, abs=5 * deviation / math.sqrt(6 * n))
+    excess = (noise / noise.std()).pow(4).mean().item() - 3
+    assert excess == pytest.approx(0, abs=0.1), "normal; uniform noise has -1.2"
+    norm = points.detach().flatten(1).norm(dim=1)
+    assert value.item() == pytest.approx((norm - 1).square().mean().item(), rel=1e-5)
+    same = torch.full((4, *SHAPE), 2.0)  # equal numbers have no spread, so the point is the sample
+    assert term("dragan", quadratic(), same).item() == pytest.approx((2 * math.sqrt(6) - 1) ** 2, rel=1e-5)
+
+
+def test_what_comes_with_a_sample_is_judged_with_it():
+    real = {"image": samples(), "label": torch.arange(4)}
+    now = {"fake": samples(seed=1), "label": torch.arange(4, 8)}
+    for name in ON_LINEAR:
+        model = quadratic()
+        CLASSES["penalties"][name]().term(model, real, now)
+        assert model.shown[0][1] is (now if name == "r2" else real), name
+
+
+@pytest.mark.parametrize("name", ADDS)
+def test_the_generator_and_the_data_are_left_alone(name):
+    source = torch.zeros((), requires_grad=True)
+    real = samples()
+    term(name, quadratic(), real, samples(seed=1) + source).backward()
+    assert source.grad is None
+    assert not real.requires_grad
+
+
+@pytest.mark.parametrize("name", ["gradient-penalty", "one-sided", "r2"])
+def test_a_penalty_on_fakes_says_so_where_there_are_none(name):
+    with pytest.raises(UsageError, match="looks at the fakes, but this loss shares none"):
+        term(name, linear(), samples())
+
+
+def smooth():
+    """A perceptron with a hidden layer, in double precision."""
+    rng = torch.Generator().manual_seed(3)
+    weights = [torch.randn(*shape, generator=rng, dtype=torch.float64) for shape in ((6, 5), (5,), (5,))]
+    return Critic(lambda x, v, b, w: torch.tanh(x @ v + b) @ w, *weights)
+
+
+@pytest.mark.parametrize("name", ADDS)
+def test_the_gradient_by_the_weights_is_that_of_finite_differences(name):
+    model = smooth()
+    weights, real, fake = list(model.discriminator), samples(seed=1).double(), samples(seed=2).double()
+
+    def value():
+        torch.manual_seed(0)
+        return term(name, model, real, fake)
+
+    exact = torch.autograd.grad(value(), weights, allow_unused=True)
+    for number, weight in enumerate(weights):
+        for i in range(weight.numel()):
+            step = 1e-5
+            with torch.no_grad():
+                weight.view(-1)[i] += step
+            above = value().item()
+            with torch.no_grad():
+                weight.view(-1)[i] -= 2 * step
+            below = value().item()
+            with torch.no_grad():
+                weight.view(-1)[i] += step
+            assert exact[number].view(-1)[i].item() == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-7)
+    assert all(gradient.abs().max() > 1e-3 for gradient in exact)
+
+
+@pytest.mark.parametrize("name", ADDS)
+def test_a_dead_critic_has_finite_terms_and_gradients(name):
+    model = Critic(lambda x, w: (x @ w - 1e6).relu(), torch.ones(6))
+    value = term(name, model, samples(), samples(seed=1))
+    (gradient,) = torch.autograd.grad(value, list(model.discriminator))
+    assert value.isfinite()
+    assert gradient.isfinite().all()
+    if name in ON_LINEAR:
+        assert value.item() == (1 if name in ("gradient-penalty", "dragan") else 0)
+        assert gradient.abs().max() == 0
+
+
+def test_clip_clamps_what_the_discriminator_owns_and_nothing_else():
+    model = Critic(None, torch.tensor([-3.0, -0.01, 0.005, 2.0]), torch.tensor([[7.0]]))
+    frozen = nn.Parameter(torch.tensor([5.0]), requires_grad=False)
+    model.discriminator.append(frozen)
+    model.players = {"discriminator": ("discriminator", "bare"), "generator": ("generator",)}
+    model.bare = nn.Parameter(torch.tensor([-1.0]))
+    generator = model.generator.weight.clone()
+    clip = CLASSES["penalties"]["clip"]()
+    assert clip.term(model, {}, {}) is None
+    with torch.no_grad():
+        clip.after(model)
+    first, second, third = model.discriminator
+    torch.testing.assert_close(first.data, torch.tensor([-0.01, -0.01, 0.005, 0.01]))
+    assert (second.item(), model.bare.item()) == pytest.approx((0.01, -0.01))
+    assert third.item() == 5
+    assert torch.equal(model.generator.weight, generator)
