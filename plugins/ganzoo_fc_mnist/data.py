@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ganzoo import Option, TensorData
 
@@ -22,20 +23,42 @@ MD5 = {
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 
+SIZE, BORDER = 28, 2  # of the originals; what makes 32 of them
+
 
 class MNIST(TensorData):
-    """Handwritten digits: ``image`` (1, 28, 28) in [-1, 1] and ``label`` 0 to 9."""
+    """Handwritten digits: ``image`` (1, size, size) in [-1, 1] and ``label`` 0 to 9. Whatever their size, metrics look
+    at 28x28 pixels: padding is cut off again exactly, resized digits are resized back and are a little softer."""
 
     metrics = ("fd", "kid", "prdc", "classes", "accuracy")
     extractor = "mnist"
 
     def __init__(
-        self, *, split: Annotated[Literal["train", "test"], Option("60,000 training or 10,000 test digits")] = "train"
+        self,
+        *,
+        split: Annotated[Literal["train", "test"], Option("60,000 training or 10,000 test digits")] = "train",
+        size: Annotated[Literal[28, 32], Option("Pixels of each side")] = 28,
+        fit: Annotated[Literal["pad", "resize"], Option("How 28 become 32: black around them, or bilinear")] = "pad",
     ) -> None:
         prefix = {"train": "train", "test": "t10k"}[split]
         images = _read_idx(f"{prefix}-images-idx3-ubyte").unsqueeze(1)  # (n, 1, 28, 28) uint8
         labels = _read_idx(f"{prefix}-labels-idx1-ubyte").long()  # (n,)
+        self.size, self.fit = size, fit
+        if size != SIZE:
+            images = pad(images, [BORDER] * 4) if fit == "pad" else _resized(images, size)
         super().__init__({"image": images, "label": labels}, classes={"label": 10})
+
+    def measured(self, sample: Tensor) -> Tensor:
+        if self.size == SIZE:
+            return sample
+        return sample[..., BORDER:-BORDER, BORDER:-BORDER] if self.fit == "pad" else _resized(sample, SIZE)
+
+
+def _resized(images: Tensor, size: int) -> Tensor:
+    """Return images (n, C, H, W) at another size: torchvision's antialiased bilinear."""
+    from torchvision.transforms.v2.functional import resize  # only those who resize wait for this import
+
+    return torch.cat([resize(part, [size, size], antialias=True) for part in images.split(5000)])
 
 
 def _read_idx(name: str) -> Tensor:

@@ -1,0 +1,174 @@
+"""Folders of pictures that are killed, full, or trained on; features of them, and their page."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ganzoo_fc_mnist.data import MNIST
+from ganzoo_images.cache import Decoded
+from ganzoo_images.decode import decode
+from ganzoo_images.downloads import CIFAR10, CelebA, FashionMNIST
+from ganzoo_images.folder import Folder, Pictures
+from ganzoo_images.thumbnail import Thumbnail
+from PIL import Image
+
+import ganzoo as package
+from ganzoo.options import settings_of
+
+MAKE = """
+import sys
+from ganzoo_images import store
+from ganzoo_images.folder import Folder
+store._SECOND = 0.0  # what is decoded lasts at once
+print(len(Folder(path="many", size=64)))
+"""
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """Pictures that take about a second."""
+    folder = tmp_path_factory.mktemp("noise")
+    pixels = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
+    for i in range(COUNT):
+        Image.fromarray(np.roll(pixels, i, axis=0)).save(folder / f"{i:03d}.png", compress_level=1)
+    return folder
+
+
+COUNT = 80
+
+
+@pytest.fixture
+def many(noise, workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    Path("many").symlink_to(noise)
+
+
+def begun() -> int:
+    """How many files the journal of the one cache has."""
+    return sum(len(path.read_bytes().splitlines()) - 1 for path in Path("cache").rglob("journal.jsonl"))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_what_a_killed_process_decoded_counts(many, decodings, stop):
+    process = subprocess.Popen([sys.executable, "-c", MAKE], stderr=subprocess.DEVNULL)
+    while begun() < 5 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(stop)
+    assert process.wait() != 0
+    kept = begun()
+    assert 5 <= kept < COUNT
+    images = Folder(path="many", size=64).tensors()["image"]
+    assert len(decodings) == COUNT - kept
+    for i in (0, kept - 1, kept, COUNT - 1):
+        assert np.array_equal(images[i], decode(Path(f"many/{i:03d}.png").read_bytes(), 64, "auto", "white"))
+
+
+def test_processes_that_start_at_once_do_the_work_once(many):
+    start = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", MAKE], **start) for _ in range(3)]
+    results = [process.communicate() for process in processes]
+    assert [out for out, _ in results] == [f"{COUNT}\n"] * 3
+    assert sum("Reading" in err for _, err in results) == 1
+    lines = next(Path("cache").rglob("journal.jsonl")).read_text().splitlines()
+    assert sorted(json.loads(line)[0] for line in lines[1:]) == [f"{i:03d}.png" for i in range(COUNT)]
+
+
+def test_a_full_disk_is_said_and_what_was_decoded_is_kept(many, decodings):
+    """A limit on the size of files stands for the disk: the write fails at the same place, in the same way."""
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
+    result = subprocess.run([sys.executable, "-c", limit + MAKE], capture_output=True, text=True)
+    assert "GanzooError: There is no room for the cache" in result.stderr
+    assert "the next start goes on from there" in result.stderr
+    kept = 400_000 // (3 * 64 * 64)
+    assert begun() == kept
+    assert len(Folder(path="many", size=64)) == COUNT
+    assert len(decodings) == COUNT - kept
+
+
+# --- features, docs ---------------------------------------------------------------------------------------------------
+
+
+def test_thumbnails_compare_across_sizes(workplace):
+    small = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    extract = Thumbnail("thumbnail", ["pixels"])
+    features = []
+    for size in (16, 64, 128):
+        large = torch.from_numpy(small).repeat_interleave(size // 16, 0).repeat_interleave(size // 16, 1)
+        (found,) = extract(large.expand(2, 3, size, size))
+        assert found.shape == (2, 768)
+        features.append(found)
+    expected = torch.from_numpy(small).float().div(127.5).sub(1).flatten().repeat(3)
+    torch.testing.assert_close(features[0][0], expected)
+    for other in features[1:]:
+        assert torch.corrcoef(torch.stack([other[0], expected]))[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("count", "metrics"), [(999, ("prdc",)), (1000, ("kid", "prdc"))])
+def test_small_folders_are_measured_by_what_takes_few_samples(count, metrics):
+    pixels = torch.zeros(count, 1, 8, 8, dtype=torch.uint8)
+    assert Pictures(Decoded(Path("pixels.u8"), pixels, [""] * count, {})).metrics == metrics
+
+
+def test_the_data_set_of_the_page_is_one():
+    page = (Path(__file__).parent.parent / "docs/data.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    scope: dict = {}
+    exec(source, scope)
+    data = scope["Stripes"](width=8)
+    assert data.fields["image"].shape == (1, 32, 32)
+    assert (len(data), data.fields["label"].classes) == (1000, 2)
+    upright, lying = data.tensors()["image"][:2, 0]
+    assert torch.equal(upright, lying.T)
+    assert upright.unique().tolist() == [0, 255]
+    for kind in (MNIST, FashionMNIST, CIFAR10, CelebA, Folder):
+        for setting in settings_of(kind):
+            assert f"`{setting.name}`" in page, setting
+
+
+# --- from the command line --------------------------------------------------------------------------------------------
+
+
+def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        path = Path("zoo", "ab"[i % 2], f"{i}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (70, 64, 3), np.uint8)).save(path)
+    options = ["--data", "folder", "--set", "data.path=zoo", "--batch-size", 8, "--device", "cpu", "--steps", 4]
+    evaluate = ["--evaluate-every", 2, "--set", "train.evaluate_samples=20"]
+    result = ganzoo("run", "fc-mnist", *options, *evaluate, "--out", "run")
+    assert result.code == 0, result.err
+    assert "data folder (40)" in result.out
+    assert ganzoo("resume", "run", "--steps", 6).code == 0
+    result = ganzoo("evaluate", "run", "-n", 20)
+    assert result.code == 0, result.err
+    assert "precision-thumbnail" in result.out
+    result = ganzoo("evaluate", "run", "-n", 20, "--real")
+    assert result.code == 0, result.err
+    assert package.load("run").sample(2).shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ([], "data.path must be given"),
+        (["data.path=nowhere"], "there is no folder"),
+        (["data.pth=x"], "Did you mean 'data.path'?"),
+        (["data.path=x", "data.size=0"], "greater than or equal to 4"),
+        (["data.path=x", "data.channels=gray"], "'auto', 'grey' or 'colour'"),
+    ],
+)
+def test_what_is_mistyped_is_said_and_nothing_is_written(ganzoo, workplace, settings, complaint):
+    assignments = [text for setting in settings for text in ("--set", setting)]
+    result = ganzoo("run", "fc-mnist", "--data", "folder", *assignments)
+    assert result.code == 2
+    assert complaint in result.err
+    assert not list(workplace.iterdir())
