@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from torch import nn
 
 import ganzoo
 from ganzoo.training import checkpoint
@@ -121,3 +122,38 @@ def test_training_leaves_the_callers_randomness_alone(workplace):
     ganzoo.train("fc-mnist", steps=3, out="r", **QUICK)
     assert random.random() == expected[0]
     assert torch.equal(torch.rand(2), expected[1])
+
+
+class Layout(ganzoo.Model):
+    """Convolutions whose weights have their channels last in memory."""
+
+    across = False
+
+    def __init__(self, fields):
+        super().__init__(fields)
+        channels, *sides = fields[self.target].shape
+        self.sides = sides
+        self.generator = nn.Sequential(nn.Conv2d(4, 8, 3, padding=1), nn.Conv2d(8, channels, 3, padding=1))
+        self.discriminator = nn.Sequential(nn.Conv2d(channels, 8, 3), nn.Conv2d(8, 8, 3))
+        self.to(memory_format=torch.channels_last)
+
+    def latent(self, n, rng):
+        return {"z": torch.randn(n, 4, *self.sides, generator=rng)}
+
+    def generate(self, latent):
+        return self.generator(latent["z"])
+
+    def judge(self, sample, given):
+        return {"score": self.discriminator(sample).mean((1, 2, 3))[:, None]}
+
+
+def test_a_resume_keeps_the_optimisers_state_as_the_weights_are_laid_out(install, tmp_path):
+    model = "def ganzoo_models(): return {'layout': 'tests.test_reproducible:Layout'}"
+    install("layout-gan", f"from ganzoo import hookimpl\n@hookimpl\n{model}")
+    settings = {"data.split": "test", "train.sample_count": 1}
+    game = {"model": "layout", "device": "cpu", "batch_size": 4, "settings": settings}
+    whole = ganzoo.train("fc-mnist", steps=6, out=tmp_path / "whole", **game)
+    half = ganzoo.train("fc-mnist", steps=3, out=tmp_path / "half", **game)
+    resumed = ganzoo.resume(half.directory, steps=6)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name

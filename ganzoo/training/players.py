@@ -85,6 +85,15 @@ class Player:
         norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(gradients))))
         return norm
 
+    def put_back(self, state: Mapping[str, Any]) -> None:
+        """Load the optimiser's state. What it keeps of a parameter is laid out in memory as the parameter is: a file
+        does not say how it was, and a fused optimiser takes it for granted."""
+        self.optimizer.load_state_dict(dict(state))
+        for parameter, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    kept[name] = torch.empty_like(parameter).copy_(value)
+
 
 def seat(model: Model, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Player]:
     """Return the model's players, each with an optimiser of its own; ``settings`` is what ``check_optimizers`` gave."""

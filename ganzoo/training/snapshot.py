@@ -69,7 +69,7 @@ def put_back(training: Training, saved: Checkpoint) -> None:
         for name, penalty in training.penalties.items():
             penalty.load_state_dict(state[f"penalty.{name}"])
         for name, player in training.players.items():
-            player.optimizer.load_state_dict(state[f"optimizer.{name}"])
+            player.put_back(state[f"optimizer.{name}"])
         if training.average:
             for key, tensor in training.average.tensors.items():
                 tensor.copy_(saved.average[key])
