@@ -23,7 +23,7 @@ from ganzoo.registry import Recipe
 GROUP = "ganzoo"
 HOUSE = "torch-ganzoo"
 KINDS = ("data", "models", "losses", "penalties", "metrics", "extractors", "commands")
-OUR_COMMANDS = ("list", "show", "run", "resume", "sample", "evaluate", "reproduce")
+OUR_COMMANDS = ("list", "show", "run", "resume", "sample", "evaluate", "reproduce", "export", "new", "check")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import json
+import math
 import os
 import re
 import signal
@@ -124,14 +125,56 @@ def test_the_plugin_of_the_readme_works(tmp_path):
     assert "Done: step 20" in run(site, tmp_path, "run", "fc-mnist", "--loss", "smoothed", "--steps", "20")
 
 
+EXAMPLE = ROOT / "docs/examples/ganzoo-ebgan"
+OF_THE_EXAMPLE = [
+    "pyproject.toml",
+    "ganzoo_ebgan/__init__.py",
+    "ganzoo_ebgan/model.py",
+    "ganzoo_ebgan/loss.py",
+    "ganzoo_ebgan/registry.toml",
+    "tests/test_ebgan.py",
+]
+
+
+def test_the_chapter_shows_the_example_as_it_is():
+    files = {path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.rglob("*.*") if "__pycache__" not in path.parts}
+    assert files == {*OF_THE_EXAMPLE, "README.md"}
+    shown = re.findall(r"^`(\S+)`:\n\n```(\w+)\n(.*?)^```", text("docs/plugins.md"), re.M | re.S)
+    assert [name for name, _, _ in shown] == OF_THE_EXAMPLE
+    for name, language, block in shown:
+        assert block == (EXAMPLE / name).read_text(encoding="utf-8"), f"docs/plugins.md shows another {name}"
+        assert language == {".toml": "toml", ".py": "python"}[Path(name).suffix]
+    lines = [line.strip() for name in OF_THE_EXAMPLE for line in (EXAMPLE / name).read_text().splitlines()]
+    count = sum(bool(line) and not line.startswith("#") for line in lines)
+    assert count <= 80
+    assert f"in {count} lines" in text("docs/plugins.md")
+
+
 def test_the_plugin_of_the_chapter_works(tmp_path):
-    project, registry = blocks("docs/plugins.md", "toml")
-    hooks, parts = blocks("docs/plugins.md", "python")
-    names = ("pyproject.toml", "my_gan/registry.toml", "my_gan/__init__.py", "my_gan/parts.py")
-    site = installed(tmp_path, dict(zip(names, (project, registry, hooks, parts), strict=True)))
-    assert "Turns around the middle" in run(site, tmp_path, "show", "spiral")
-    assert "Done: step 400" in run(site, tmp_path, "run", "spiral")
-    assert "Done: step 9" in run(site, tmp_path, "run", "fc-mnist", "--loss", "least-squares", "--steps", "9")
+    site = installed(tmp_path, {name: (EXAMPLE / name).read_text(encoding="utf-8") for name in OF_THE_EXAMPLE})
+    shown = " ".join(run(site, tmp_path, "show", "ebgan-mnist").split())  # without the breaks of a narrow table
+    assert "Numbers in the autoencoder's code" in shown
+    quick = ("--set", "data.split=test", "--steps", "9")
+    assert "Done: step 9" in run(site, tmp_path, "run", "ebgan-mnist", *quick)
+    assert "Done: step 9" in run(site, tmp_path, "run", "fc-ring8", *quick[2:], "--model", "autoencoding")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "source/tests"]
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_other_code_of_the_chapter_works():
+    spiral, classified = [block for block in blocks("docs/plugins.md", "python") if block.startswith("class")]
+    names = {}
+    imports = "from typing import Annotated\nimport torch\nfrom ganzoo import Option, TensorData\n"
+    exec(imports + spiral, names)
+    assert names["Spiral"](turns=2.0).fields["point"].shape == (2,)
+    imports = "from ganzoo_fc_mnist.loss import NonSaturating\nfrom torch.nn.functional import cross_entropy\n"
+    exec(imports + classified, names)
+    torch = names["torch"]
+    judged, label = {"class": torch.zeros(5, 10)}, {"label": torch.arange(5)}
+    for terms in (names["Classified"]().real_terms, names["Classified"]().fake_terms):
+        assert terms(judged, label)["class"].item() == pytest.approx(math.log(10))
 
 
 def test_the_notebook_runs(tmp_path, monkeypatch):

@@ -1,0 +1,34 @@
+# Paper: Zhao et al., 2017, as in model.py: equations 1 and 2, and section 2.4 for the pulling-away term
+#     D minimises D(x) + max(0, m - D(G(z)))        G minimises D(G(z)) + weight * mean over pairs of cos^2(code, code')
+from typing import Annotated
+
+from torch.nn.functional import normalize, relu
+
+from ganzoo import AdversarialLoss, Option, Penalty
+
+
+class Energy(AdversarialLoss):
+    """D gives real samples a low energy, and fakes one of at least the margin; G wants a low one."""
+
+    def __init__(self, *, margin: Annotated[float, Option("Energy from which on fakes are left alone", gt=0)] = 0.2):
+        super().__init__()
+        self.margin = margin
+
+    def discriminator(self, real, fake):
+        return real.mean() + relu(self.margin - fake).mean()
+
+    def generator(self, fake, real):
+        return fake.mean()
+
+    def watch(self, real, fake):  # no probabilities: these scores are no logits
+        return {"energy(x)": real.mean(), "energy(G(z))": fake.mean()}
+
+
+class PullAway(Penalty):
+    """The codes of a batch's fakes are to point in different directions, so that G does not collapse."""
+
+    player = "generator"
+
+    def term(self, model, real, now):  # now: the fakes, and the latents they were made from
+        code = normalize(model.judge(model.generate(now), now)["code"])  # (n, code)
+        return ((code @ code.T).square().sum() - len(code)) / max(1, len(code) * (len(code) - 1))

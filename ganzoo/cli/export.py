@@ -1,0 +1,42 @@
+"""``ganzoo export``: what generates, as a file that runs without ganzoo."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "kind",
+    metavar="onnx|torch",
+    help="ONNX, or torch's own ExportedProgram. [default: by --out, else onnx]",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="The file, .onnx or .pt2. [default: generator.onnx or generator.pt2 in DIRECTORY]",
+)
+@click.option("--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint.")
+def command(directory: Path, kind: str | None, out: Path | None, checkpoint: str) -> None:
+    """Export what generates, to use elsewhere.
+
+    The run is the one in DIRECTORY. The file takes what the model's latents hold, by name, for any number of samples,
+    and needs neither ganzoo nor the plugin. It is compared with the model before it is put in place.
+    """
+    from ganzoo import export, trained
+
+    export.destination(directory, out, kind)
+    run = trained.load(directory, checkpoint=checkpoint)
+    made = export.save(run, out, format=kind)
+    size = made.path.stat().st_size / 2**20
+    click.echo(f"Step {run.step} of {run.recipe.name}: {made.path} ({size:.1f} MiB)")
+    click.echo(f"It differs from the model by at most {made.difference:.1e}. It takes, for n samples:")
+    for entry in made.inputs:
+        click.echo(f"  {entry}")
+    click.echo("and returns sample: float32 " + f"(n, {', '.join(map(str, run.fields[run.model.target].shape))})")
+    click.echo("\nUse it like this:")
+    for line in made.usage():
+        click.echo(f"  {line}")

@@ -1,0 +1,168 @@
+"""The formats a model is exported to: traced, written, read again, and compared with the model."""
+
+import copy
+import inspect
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ganzoo.data import Batch
+from ganzoo.errors import GanzooError
+from ganzoo.model import Model
+from ganzoo.plugins import describe
+
+BATCHES = (1, 3, 7)
+"""The numbers of samples at which a file is compared with the model."""
+
+TOLERANCE = 1e-4
+"""How far a value of a sample may be from the model's own."""
+
+Generate = Callable[[Batch], Tensor]
+
+
+def export(model: Model, drawn: Mapping[str, Tensor], format: str) -> tuple[bytes, float]:  # noqa: A002
+    """Return the content of a file, and its largest difference from the model.
+
+    Args:
+        model: on the host, in eval mode.
+        drawn: what ``generate`` takes, some rows of it.
+        format: ``"onnx"`` or ``"torch"``.
+
+    Raises:
+        GanzooError: it cannot be traced, or the file does not do what the model does.
+    """
+    with _quiet(), torch.no_grad():
+        try:
+            content, load = (_torch if format == "torch" else _onnx)(_program(copy.deepcopy(model), drawn), list(drawn))
+        except Exception as error:  # whatever the exporters raise, of their own types or not
+            raise GanzooError(
+                f"The model {type(model).__name__} cannot be exported: {describe(error):.300}\nIts generate() must do "
+                "the same for any number of samples and any values: no .item(), and no branch on a tensor's values."
+            ) from error
+        return content, _difference(model, load(content), drawn)
+
+
+class _Generator(nn.Module):
+    """A model whose ``forward`` is ``generate``, with the entries of its latent batch as arguments by name."""
+
+    def __init__(self, model: Model, names: Iterable[str]) -> None:
+        super().__init__()
+        self.model = model
+
+        def forward(**latent: Tensor) -> Tensor:
+            return model.generate(latent)
+
+        arguments = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        forward.__signature__ = inspect.Signature(arguments)  # type: ignore[attr-defined]
+        self.forward = forward
+
+
+def _program(model: Model, drawn: Mapping[str, Tensor]) -> torch.export.ExportedProgram:
+    """Return the traced program; networks that do not generate, such as a discriminator, are taken out of the model."""
+    three = {name: value[_rows(0, 3, value)] for name, value in drawn.items()}
+    shapes = {name: {0: torch.export.Dim("batch", min=1)} for name in three}
+
+    def trace() -> torch.export.ExportedProgram:
+        generator = _Generator(model, three)
+        return torch.export.export(generator, (), three, dynamic_shapes=shapes, strict=False)
+
+    traced = trace()
+    used = {node.name for node in traced.graph.nodes if node.users}
+    inputs = {**traced.graph_signature.inputs_to_parameters, **traced.graph_signature.inputs_to_buffers}
+    every = {name: id(tensor) for name, tensor in _tensors(model, twice=True)}
+    needed = {every[name.removeprefix("model.")] for node, name in inputs.items() if node in used}
+    for child, network in list(model.named_children()):
+        own = {id(tensor) for _, tensor in _tensors(network)}
+        if own and not own & needed:
+            setattr(model, child, nn.Identity())
+    return trace()
+
+
+def _tensors(module: nn.Module, twice: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters and buffers; ``twice`` names those that are shared by all their names."""
+    yield from module.named_parameters(remove_duplicate=not twice)
+    yield from module.named_buffers(remove_duplicate=not twice)
+
+
+def _torch(program: torch.export.ExportedProgram, names: list[str]) -> tuple[bytes, Callable[[bytes], Generate]]:
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+
+    def load(content: bytes) -> Generate:
+        module = torch.export.load(io.BytesIO(content)).module()
+        return lambda latent: module(**latent)
+
+    return buffer.getvalue(), load
+
+
+def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[bytes, Callable[[bytes], Generate]]:
+    import onnx
+    import onnxruntime
+
+    shapes = {name: {0: "batch"} for name in names}
+    made = torch.onnx.export(
+        program, input_names=names, output_names=["sample"], dynamic_shapes=shapes, dynamo=True, verbose=False
+    )
+    assert made is not None
+    onnx.checker.check_model(made.model_proto, full_check=True)
+
+    def load(content: bytes) -> Generate:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors; what it optimises is its own business
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+        def generate(latent: Batch) -> Tensor:
+            feeds = {name: value.contiguous().numpy() for name, value in latent.items()}
+            return torch.from_numpy(session.run(["sample"], feeds)[0])
+
+        return generate
+
+    return made.model_proto.SerializeToString(), load
+
+
+def _difference(model: Model, generate: Generate, drawn: Mapping[str, Tensor]) -> float:
+    """Return the largest difference of a loaded file from the model.
+
+    Raises:
+        GanzooError: it is too large, or a number of samples does not work.
+    """
+    largest, start = 0.0, 0
+    for n in BATCHES:
+        latent = {name: value[_rows(start, n, value)] for name, value in drawn.items()}
+        start += n
+        try:
+            mine, theirs = model.generate(latent), generate(latent)
+        except Exception as error:
+            raise GanzooError(f"What was exported does not work with {n} samples: {describe(error):.300}") from error
+        if mine.shape != theirs.shape:
+            raise GanzooError(f"What was exported returns {tuple(theirs.shape)}, the model {tuple(mine.shape)}.")
+        difference = (mine - theirs).abs().max().item()
+        if not difference <= TOLERANCE:  # nor may it be no number
+            raise GanzooError(
+                f"What was exported differs from the model by {difference:.3g} with {n} samples; at most {TOLERANCE:g} "
+                "is right. Does generate() draw noise? All noise belongs in latent()."
+            )
+        largest = max(largest, difference)
+    return largest
+
+
+def _rows(start: int, n: int, value: Tensor) -> Tensor:
+    return torch.arange(start, start + n) % len(value)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Within the block the exporters' warnings, which are about their own future, are not shown."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
