@@ -53,8 +53,9 @@ class Model(nn.Module, ABC):
         """Return samples (n, *shape) of the target field for a latent batch; images in [-1, 1]."""
 
     def judge(self, sample: Tensor, given: Batch) -> Batch:
-        """Return the discriminator's opinion of samples (n, *shape): ``{"score": (n, 1)}`` as logits, and further
-        heads such as a class. ``given`` holds what comes with them: the real batch, or the fakes' latent batch."""
+        """Return the discriminator's opinion of samples (n, *shape): ``{"score": (n, 1)}`` as logits (or (n, k), one
+        for each of k patches), and further heads such as a class. ``given`` holds what comes with them: the real batch,
+        or the fakes' latent batch."""
         raise AttributeError(f"{type(self).__name__} has no judge()")
 
     def inputs(self, real: Batch, rng: torch.Generator) -> Batch:

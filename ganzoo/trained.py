@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -21,6 +21,9 @@ from ganzoo.training import checkpoint, randomness
 from ganzoo.training.checkpoint import Checkpoint
 from ganzoo.training.experiment import build_data, build_model, choose_device
 from ganzoo.training.run import RunDirectory
+
+if TYPE_CHECKING:
+    from ganzoo.export import Exported
 
 
 class Run:
@@ -131,6 +134,12 @@ class Run:
         except OSError as error:  # the numbers are worth more than their file
             warn(f"the cards could not be kept in {self.directory}: {error.strerror or error}")
         return made
+
+    def export(self, path: str | PathLike[str] | None = None, *, format: str | None = None) -> Exported:  # noqa: A002
+        """Write what generates these samples to a file that runs without ganzoo: see ``ganzoo.export.save``."""
+        from ganzoo import export  # it needs this module
+
+        return export.save(self, path, format=format)
 
     def metrics(self) -> list[dict[str, float]]:
         """Return the scalars logged while it trained, a dictionary a tick."""

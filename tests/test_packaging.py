@@ -31,6 +31,8 @@ def test_the_archives_hold_what_they_should(built):
     assert {
         "ganzoo/py.typed",
         "ganzoo/registry.toml",
+        "ganzoo/template/pyproject.toml.jinja",
+        "ganzoo/template/module/__init__.py.jinja",
         "ganzoo_fc_mnist/mnist/train-images-idx3-ubyte.xz",
         "ganzoo_fc_mnist/mnist/LICENSE.md",
         "ganzoo_digits/classifier.safetensors",
