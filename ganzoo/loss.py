@@ -68,9 +68,9 @@ class Loss(nn.Module, ABC):
         """
 
 
-GeneratorEvery = Annotated[int, Option("The generator moves once in this many steps", ge=1)]
+GeneratorEvery = Annotated[int, Option("The generator moves once in this many steps", ge=1, le=10**9)]
 Weight = Annotated[float, Option("How much it counts", ge=0)]
-Every = Annotated[int, Option("Counted once in this many steps, and then so many times as much", ge=1)]
+Every = Annotated[int, Option("Counted once in this many steps, and then so many times as much", ge=1, le=10**9)]
 
 
 class Penalty(nn.Module, ABC):

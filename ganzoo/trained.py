@@ -1,5 +1,7 @@
 """A trained run: loaded from its directory, sampled from, measured."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path

@@ -74,7 +74,7 @@ def test_a_card_says_all_it_takes_to_get_its_number_again(ganzoo, trained):
     assert (card["extractor"], card["settings"], card["data"]) == (
         "raw",
         {"nearest": 3},
-        {"name": "mnist", "split": "train"},
+        {"name": "mnist", "split": "train", "size": 28, "fit": "pad"},
     )
     assert len(card["data_sha256"]) == 64
     assert {"ganzoo", "torch", "torch-fidelity", "numpy"} < card["versions"].keys()

@@ -1,6 +1,7 @@
 """What strangers do: odd plugins, odd files, odd settings. Each is refused in words, before anything is written."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -110,7 +111,7 @@ def test_a_second_entry_point_of_one_module_leaves_the_first_alone(ganzoo, insta
     (path.parent / "copycat-1.0.dist-info/entry_points.txt").write_text("[ganzoo]\nagain = ganzoo_fc_mnist\n")
     text = ganzoo("list").out
     assert "again (of copycat 1.0): it names the module 'ganzoo_fc_mnist'" in text
-    assert "fc-mnist  unconditional" in text
+    assert re.search("fc-mnist +unconditional", text)
     assert Zoo().part("models", "fc").plugin.distribution == "torch-ganzoo"
 
 
@@ -118,7 +119,7 @@ def test_nobody_takes_the_name_of_a_plugin_of_the_house(ganzoo, install):
     install("a-usurper", "", plugin="fc-mnist")
     text = ganzoo("list").out
     assert "fc-mnist (of a-usurper 1.0): its name is taken" in text
-    assert "fc-mnist  unconditional" in text
+    assert re.search("fc-mnist +unconditional", text)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_broken_metadata_of_others_harm_nothing(ganzoo, install, file, content):
         target.write_text(content)
     result = ganzoo("list")
     assert result.code == 0, result.err
-    assert "fc-mnist  unconditional" in result.out
+    assert re.search("fc-mnist +unconditional", result.out)
 
 
 def test_a_part_or_command_that_exits_is_only_broken(ganzoo, install):

@@ -29,6 +29,9 @@ class DCGAN(Model):
         *,
         latent_dim: Annotated[int, Option("Numbers in the noise z", ge=1, le=65536)] = 100,
         width: Annotated[int, Option("Channels next to the image; further away up to 8 times as many", ge=1)] = 64,
+        discriminator_width: Annotated[
+            int | None, Option("The same for the discriminator, if it is another", ge=1)
+        ] = None,
         norm: Annotated[
             Norm, Option("What the discriminator normalises over; a gradient penalty forbids batch")
         ] = "batch",
@@ -39,7 +42,7 @@ class DCGAN(Model):
         self.across = norm == "batch"
         shape = fields[self.target].shape
         self.generator = Generator(latent_dim, shape, width)
-        body = Body(shape, width, norm, slope=slope)
+        body = Body(shape, discriminator_width or width, norm, slope=slope)
         head = nn.Linear(body.features, 1)
         initialise(head)
         self.discriminator = nn.Sequential(body, head)

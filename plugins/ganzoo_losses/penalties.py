@@ -113,7 +113,7 @@ class Clip(Penalty):
         self,
         *,
         weight: Annotated[float, Option("The largest that a weight may be, either way", gt=0)] = 0.01,
-        every: Annotated[int, Option("Clamped once in this many steps", ge=1)] = 1,
+        every: Annotated[int, Option("Clamped once in this many steps", ge=1, le=10**9)] = 1,
     ) -> None:
         super().__init__(weight=weight, every=every)
 
