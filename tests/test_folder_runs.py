@@ -156,6 +156,29 @@ def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, mo
     assert package.load("run").sample(2).shape == (2, 3, 64, 64)
 
 
+def test_500_mixed_pictures_train_dcgan_in_colour(ganzoo, workplace, monkeypatch):
+    """Grey, colour, transparent, with a palette, of odd sizes, and three that are broken; the recipe evaluates, too."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    rng = np.random.default_rng(0)
+    folder = Path("pictures")
+    folder.mkdir()
+    for i in range(497):
+        height, width = rng.integers(9, 90, 2)
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        mode = ("RGB", "L", "RGBA", "P", "LA")[i % 5]
+        image.convert(mode).save(folder / f"{i:03d}.png")
+    for name in ("a.png", "b.jpg", "c.webp"):
+        (folder / name).write_bytes(rng.bytes(300))
+    options = ["--data", "folder", "--set", "data.path=./pictures", "--set", "data.size=64", "--set", "model.width=4"]
+    quick = ["--steps", 3, "--batch-size", 8, "--device", "cpu", "--out", "run"]
+    result = ganzoo("run", "dcgan-mnist", *options, *quick)
+    assert result.code == 0, result.err
+    assert "3 of 500 pictures in pictures cannot be read and are left out: a.png" in result.err
+    assert "data folder (497)" in result.out
+    assert "metric/precision-thumbnail" in package.load("run").metrics()[-1]
+    assert package.load("run").sample(2).shape == (2, 3, 64, 64)
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [

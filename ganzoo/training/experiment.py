@@ -173,7 +173,7 @@ def _evaluator(
     """Return what measures the model while it trains, by one metric, unless the recipe names more; and on what data."""
     data, choice = build_data(zoo, recipe, {}, held_out=True)
     metrics = settings.metrics or data.metrics[:1]
-    n = settings.evaluate_samples
+    n = min(settings.evaluate_samples, len(data))
     return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
 
 

@@ -26,7 +26,9 @@ class TrainSettings:
     checkpoint_every: Annotated[int, Option("Steps between two checkpoints", ge=1)] = 2000
     keep: Annotated[int, Option("Checkpoints kept, the newest ones; the best one besides", ge=1)] = 3
     evaluate_every: Annotated[int, Option("Steps between two evaluations; 0 makes none", ge=0)] = 0
-    evaluate_samples: Annotated[int, Option("Samples an evaluation draws on either side", ge=2)] = 5000
+    evaluate_samples: Annotated[int, Option("Samples an evaluation draws on either side; or all there are", ge=2)] = (
+        5000
+    )
     metrics: Annotated[
         tuple[str, ...],
         Option("What an evaluation measures; the first decides which is best; [] leaves it to the data"),
