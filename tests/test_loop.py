@@ -216,15 +216,17 @@ def test_the_ledger_names_the_first_scalar_that_is_not_finite():
         ledger.settle()
 
 
-def test_the_average_follows_the_formula_and_is_swapped_in_and_out():
+@pytest.mark.parametrize(("step", "share"), [(1000, 0.25), (26, 0.25), (8, 0.5), (2, 0.75)])
+def test_the_average_follows_the_formula_and_is_swapped_in_and_out(step, share):
+    """1 - 0.75 of the live weights a step; more at first: 9 / (10 + step)."""
     model = Trio(Ring().fields)
     average = Average(model, decay=0.75)
     start = model.brush.weight.detach().clone()
     model.brush.weight.data += 4.0
-    average.update()
+    average.update(step)
     live = snapshot(model)
     with average.applied():
-        torch.testing.assert_close(model.brush.weight, start + 1.0)
+        torch.testing.assert_close(model.brush.weight, start + 4.0 * share)
         assert torch.equal(model.eye.weight, live["eye.weight"])
     assert all(torch.equal(value, live[name]) for name, value in model.state_dict().items())
 

@@ -2,6 +2,8 @@
 
 Source: Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training", 2019, https://arxiv.org/abs/1806.04498
     average <- decay * average + (1 - decay) * weights, each step; buffers (batch statistics) are copied.
+At first the decay is lower, (1 + step) / (10 + step), so that the weights it started from are soon forgotten and short
+runs can be sampled from: as in TensorFlow's ExponentialMovingAverage with num_updates.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,9 +31,9 @@ class Average:
         self._leaders = [self._live[key] for key in learned]
         self._copied = [(self.tensors[key], self._live[key]) for key in self._live.keys() - set(learned)]
 
-    def update(self) -> None:
-        """Move the average towards the weights as they are now."""
-        torch._foreach_lerp_(self._followers, self._leaders, self.weight)
+    def update(self, step: int) -> None:
+        """Move the average towards the weights as they are after this step, counted from 1."""
+        torch._foreach_lerp_(self._followers, self._leaders, max(self.weight, 9 / (10 + step)))
         for ours, theirs in self._copied:
             ours.copy_(theirs)
 

@@ -76,7 +76,7 @@ class Training:
                 with torch.no_grad():
                     turn.after(self.model)
         if self.average:
-            self.average.update()
+            self.average.update(step)
 
     def run(self, directory: RunDirectory, observers: Observers) -> None:
         """Train to the end, from wherever it stands, and leave everything in the run directory.
