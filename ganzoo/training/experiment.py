@@ -104,7 +104,7 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
         part.to(device)
     evaluator, held_out = None, resolved.data
     if settings.evaluate_every:
-        evaluator, held_out = _evaluator(zoo, resolved, settings, model, device)
+        evaluator, held_out = _evaluator(zoo, resolved, settings, data, model, device)
     return Experiment(resolved, settings, device, data, model, loss, penalties, turns, optimizers, evaluator, held_out)
 
 
@@ -168,10 +168,12 @@ def load_class(zoo: Zoo, kind: str, name: str) -> Any:
 
 
 def _evaluator(
-    zoo: Zoo, recipe: Recipe, settings: TrainSettings, model: Model, device: torch.device
+    zoo: Zoo, recipe: Recipe, settings: TrainSettings, data: Data, model: Model, device: torch.device
 ) -> tuple[Evaluator, PartChoice]:
     """Return what measures the model while it trains, by one metric, unless the recipe names more; and on what data."""
-    data, choice = build_data(zoo, recipe, {}, held_out=True)
+    choice = recipe.data
+    if data.held_out:
+        data, choice = build_data(zoo, recipe, {}, held_out=True)
     metrics = settings.metrics or data.metrics[:1]
     n = min(settings.evaluate_samples, len(data))
     return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
