@@ -69,7 +69,10 @@ def test_pairs_are_judged_with_the_code_where_no_latent_comes():
 def test_the_loss_by_hand():
     loss = BiGANLoss()
     real, fake = torch.tensor([[0.9], [0.5]]).logit(), torch.tensor([[0.25], [0.75]]).logit()
-    log = lambda *chances: torch.tensor(chances).log().sum().item()  # noqa: E731
+
+    def log(*chances):
+        return torch.tensor(chances).log().sum().item()
+
     assert loss.discriminator(real, fake).item() == pytest.approx(-log(0.9, 0.5, 0.75, 0.25) / 4)
     assert loss.generator(fake, real).item() == pytest.approx(-log(0.25, 0.75, 0.1, 0.5) / 2, rel=1e-5)
 

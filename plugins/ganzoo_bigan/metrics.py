@@ -14,8 +14,8 @@ BATCH = 512
 
 class EncodingAccuracy(Metric):
     """``encoding-accuracy``: the share of real samples whose label is that of the nearest other one, by the Euclidean
-    distance of their codes E(x). Nobody told the encoder the labels. To be compared with the same in raw pixels (MNIST:
-    0.949 with 10,000 training digits) and with an encoder that has not learned (0.58 to 0.69).
+    distance of their codes E(x). Nobody told the encoder the labels. To be compared with the same in raw pixels,
+    and with an encoder that has not learned.
 
     For models that ``encode``, and data with labels.
     """
