@@ -32,7 +32,8 @@ class Samples:
     Attributes:
         values: (n, *shape) on the host. Images are uint8 (n, C, H, W), as a viewer would see them; anything else is as
             the model or the data gave it.
-        given: what came with them, on the host: the latent batch of generated samples, the other fields of real ones.
+        given: what came with them, on the host: with real ones, the other fields; with generated ones, what the model
+            is ``given`` and those of its latents that a metric ``needs``.
         data: the data set that is imitated.
         seed: for a metric that draws (subsets, say).
         model: who generated them, in eval mode; None for real ones.

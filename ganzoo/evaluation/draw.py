@@ -1,6 +1,6 @@
 """Drawing samples, from a model and from real data. Noise and choice come from the host: every device sees the same."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -73,9 +73,11 @@ def whole(batches: Iterator[tuple[Tensor, Batch]], target: str) -> Batch:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def gather(batches: Iterator[tuple[Tensor, Batch]], data: Data) -> tuple[Tensor, Batch]:
-    """Return all samples as metrics look at them, and all that came with them; images become uint8, as a viewer would
-    see them.
+def gather(
+    batches: Iterator[tuple[Tensor, Batch]], data: Data, keep: Container[str] | None = None
+) -> tuple[Tensor, Batch]:
+    """Return all samples as metrics look at them, and what came with them, or those entries of it that are in ``keep``;
+    images become uint8, as a viewer would see them.
 
     Raises:
         GanzooError: a sample is not finite.
@@ -88,5 +90,6 @@ def gather(batches: Iterator[tuple[Tensor, Batch]], data: Data) -> tuple[Tensor,
         seen = data.measured(sample)
         samples.append(images.to_bytes(seen) if images.drawable(seen) else seen)
         for name, value in others.items():
-            given.setdefault(name, []).append(value)
+            if keep is None or name in keep:
+                given.setdefault(name, []).append(value)
     return torch.cat(samples), {name: torch.cat(values) for name, values in given.items()}

@@ -126,7 +126,8 @@ class Evaluator:
         with self._seeded():
             rng = randomness.generator(self.seed, "evaluation")
             batches = draw.generated(model, self.n, rng, self._device, real=self._examples(model))
-            values, given = draw.gather(batches, self._data)
+            needed = {name for choice in self._choices for name in choice.metric.needs}
+            values, given = draw.gather(batches, self._data, needed.union(model.given))  # all latents would be large
             return self._measure(_Set(self, values, given, model))
 
     def measure_real(self) -> list[Result]:
