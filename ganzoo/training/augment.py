@@ -2,7 +2,7 @@
 
 Paper: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020,
     https://arxiv.org/abs/2006.10738
-    L_D = E[f_D(-D(T(x)))] + E[f_D(D(T(G(z))))],  L_G = E[f_G(-D(T(G(z))))]     (equations 5 and 6)
+    L_D = E[f_D(-D(T(x)))] + E[f_D(D(T(G(z))))],  L_G = E[f_G(-D(T(G(z))))]     (section 3.2)
     T: colour (brightness by U(-1/2, 1/2), saturation by U(0, 2), contrast by U(1/2, 3/2)), translation by up to an
     eighth of the side either way, and cutout of a square of half the side; what comes in is 0, the middle grey.
 Called when an experiment is built with ``train.augment``; the model's ``judge`` is changed, and nothing else.

@@ -18,8 +18,8 @@ ROWS = 16  # at most
 
 class ClassGenerator(nn.Module):
     """z (n, latent_dim) and labels (n,) -> images (n, *shape) in [-1, 1]: a learned vector for each class, of
-    ``label_dim`` numbers, is put beside z; then DCGAN's generator. The vectors start small, as N(0, 0.1): in
-    trials where they started as large as z, the images of a class came out nearly the same."""
+    ``label_dim`` numbers, is put beside z; then DCGAN's generator. The vectors start small, as N(0, 0.1), so that at
+    first images differ by z more than by class."""
 
     def __init__(self, latent_dim: int, label_dim: int, classes: int, shape: tuple[int, ...], width: int) -> None:
         super().__init__()

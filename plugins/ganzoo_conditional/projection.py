@@ -1,6 +1,6 @@
 """The class-conditional GAN with a projection discriminator.
 
-Papers: Miyato and Koyama, "cGANs with Projection Discriminator", 2018, https://arxiv.org/abs/1802.05637, equation 4
+Papers: Miyato and Koyama, "cGANs with Projection Discriminator", 2018, https://arxiv.org/abs/1802.05637, section 2
     D(x, y) = y^T V phi(x) + psi(phi(x))        phi: the body, psi: a linear layer, V: a vector for each class
 Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, https://arxiv.org/abs/1802.05957
     every layer of D, and V, has the weight W / sigma(W)

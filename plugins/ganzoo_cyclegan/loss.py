@@ -1,7 +1,7 @@
 """The game of CycleGAN: two least-squares GANs, and what goes there and back is to come back as it was.
 
 Paper: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
-    https://arxiv.org/abs/1703.10593, equations 1 to 3, section 4 and 5.2
+    https://arxiv.org/abs/1703.10593, equations 1 to 3, sections 4 and 5.2, and appendix 7.1
     D_Y minimises (E[(D_Y(y) - 1)^2] + E[D_Y(G(x))^2]) / 2, where G(x) is of the pool; D_X likewise
     G and F minimise E[(D_Y(G(x)) - 1)^2] + E[(D_X(F(y)) - 1)^2]
         + cycle (E|F(G(x)) - x| + E|G(F(y)) - y|) + identity (E|G(y) - y| + E|F(x) - x|)

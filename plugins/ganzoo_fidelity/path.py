@@ -2,10 +2,11 @@
 
 Paper: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
     https://arxiv.org/abs/1812.04948, section 4.1
-    E d(G(z), G(z + e (z' - z))) / e^2,   e = 1e-4
+    E d(G(path(t)), G(path(t + e))) / e^2,   e = 1e-4, path(t) from z to z', t uniform in [0, 1]
 The distances are torch-fidelity's, with d = LPIPS of VGG-16, whose weights it downloads when first used. The shortest
     and the longest hundredth are left out of the mean, as it does; here, because its code for that wants a NumPy before
-    2.4. Departure: the path is a straight one, as torch-fidelity has it by default, also where latents are normal.
+    2.4. Departures, torch-fidelity's too: t is 0, that is the path's start; it is a straight one, also where latents
+    are normal; images are compared at 64x64.
 """
 
 import numpy as np

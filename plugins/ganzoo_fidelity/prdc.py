@@ -5,7 +5,7 @@ Papers: Kynkäänniemi et al., "Improved Precision and Recall Metric for Assessi
     precision: the share of fakes that lie in the ball of some real sample; recall: the share of real samples that lie
     in the ball of some fake. A sample's ball reaches to its k-th nearest neighbour among its own kind.
 Naeem et al., "Reliable Fidelity and Diversity Metrics for Generative Models", 2020,
-    https://arxiv.org/abs/2002.09797, equations 4 and 5
+    https://arxiv.org/abs/2002.09797, section 3
     density: in how many real balls a fake lies on average, over k; coverage: the share of real balls with a fake in it.
 Precision and recall are torch-fidelity's; it lacks the other two. Departure: one k for all four, 5, which the second
     paper chose; the first one took 3 (--set prdc.nearest=3).

@@ -3,7 +3,8 @@
 Papers: Metz et al., "Unrolled Generative Adversarial Networks", 2017, https://arxiv.org/abs/1611.02163
     8 Gaussians of standard deviation 0.02 on a circle of radius 2
 Srivastava et al., "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning", 2017,
-    https://arxiv.org/abs/1705.07761
+    https://arxiv.org/abs/1705.07761; sizes as in the code of Lin et al., "PacGAN", 2018,
+    https://arxiv.org/abs/1712.04086
     25 Gaussians of standard deviation 0.05 on a grid: -4, -2, 0, 2, 4 either way
 Departures: everything is made smaller, the deviations alike, so that the outermost centres lie at 0.8 and a tanh
     reaches all of it; a fixed set of points is drawn, in which all modes have equally many (to within one).

@@ -1,11 +1,11 @@
 """How many of a mixture's modes are found, how evenly, and how many samples lie in one.
 
-Papers: Srivastava et al., "VEEGAN", 2017, https://arxiv.org/abs/1705.07761, section 4.1
+Papers: Srivastava et al., "VEEGAN", 2017, https://arxiv.org/abs/1705.07761, on synthetic data
     a sample is of high quality if it lies within 3 standard deviations of the nearest centre; a mode is found if a
     sample of high quality is nearest to it
 Lin et al., "PacGAN: The Power of Two Samples in Generative Adversarial Networks", 2018,
-    https://arxiv.org/abs/1712.04086, section 4.1
-    reverse KL = sum_i p_i log(k p_i)       p_i: the share of all samples, good or not, that are nearest to mode i of k
+    https://arxiv.org/abs/1712.04086, on synthetic data
+    reverse KL = sum_i p_i log(k p_i)       p_i: the share of samples, here of all, that are nearest to mode i of k
 Ours is one number that is good only if all of this is, for choosing the best checkpoint:
     mode overlap = sum_i min(q_i, 1/k)      q_i: the share of all samples that are of high quality and nearest to mode i
     which is 1 - the total variation distance between q (with what is of no quality as a bin of its own) and 1/k each.

@@ -96,7 +96,7 @@ class Hinge(Critic):
 
     Papers: Lim and Ye, "Geometric GAN", 2017, https://arxiv.org/abs/1705.02894
     Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,
-        https://arxiv.org/abs/1802.05957, equations 16 and 17
+        https://arxiv.org/abs/1802.05957, section 4
         D minimises E[max(0, 1 - C(x))] + E[max(0, 1 + C(G(z)))]        G minimises -E[C(G(z))]
     """
 

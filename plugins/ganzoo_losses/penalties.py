@@ -53,8 +53,8 @@ class DRAGAN(Penalty):
     """The gradient's norm is to be 1 around real samples; fakes have no say. ``weight`` is the paper's lambda.
 
     Paper: Kodali et al., "On Convergence and Stability of GANs", 2017, https://arxiv.org/abs/1705.07215
-        E[(|g(x + noise)| - 1)^2]        noise normal, c in deviation
-    Departure: c is ``spread`` times the standard deviation of all numbers in the batch, so that it suits any data.
+        E[(|g(x + noise)| - 1)^2]        noise from N(0, c I)
+    Departure: its deviation is ``spread`` times that of all numbers in the batch, so that it suits any data.
     """
 
     def __init__(

@@ -111,7 +111,7 @@ class Modulated(Equalised):
 
 
 class StyledLayer(nn.Module):
-    """A modulated convolution, noise of a learned strength, bias and LeakyReLU (2020, figure 2c)."""
+    """A modulated convolution, noise of a learned strength, bias and LeakyReLU (2020, figure 2d)."""
 
     def __init__(self, styles: int, inputs: int, outputs: int, *, up: bool = False) -> None:
         super().__init__()
