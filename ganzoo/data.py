@@ -56,12 +56,15 @@ class Data(ABC):
         extractor: whose features they are measured in; ``raw`` compares the samples as they are.
         held_out: the options with which ``ganzoo evaluate`` builds it, unless told otherwise: those of the test images
             where a model is given what it could have learnt by heart, such as the other half of a pair.
+        validation: what is different for the evaluations while it trains: those choose the best checkpoint, which the
+            images that are held out are then to judge.
     """
 
     fields: Mapping[str, Field]
     metrics: ClassVar[tuple[str, ...]] = ("fd", "prdc")
     extractor: ClassVar[str] = "raw"
     held_out: ClassVar[Mapping[str, Any]] = {}
+    validation: ClassVar[Mapping[str, Any]] = {}
 
     @abstractmethod
     def __len__(self) -> int:

@@ -25,7 +25,7 @@ from ganzoo.evaluation.evaluator import Evaluator
 from ganzoo.plugins import Zoo
 from ganzoo.registry import Recipe, to_toml
 from ganzoo.trained import Run, load
-from ganzoo.training.experiment import build
+from ganzoo.training.experiment import build, build_data
 from ganzoo.training.run import RECIPE, RunDirectory
 from ganzoo.training.settings import TrainSettings
 
@@ -67,7 +67,8 @@ def reproduce(
     for seed in seeds:  # all that can be wrong is found now, not after hours
         options.check(TrainSettings, api.adapt(recipe, seed=seed).train, "train")
     one = build(zoo, recipe)
-    Evaluator(zoo, one.data, one.model.eval(), n=n, seed=0, device=one.device)
+    data = build_data(zoo, recipe, {}, held_out=True)[0] if one.data.held_out else one.data
+    Evaluator(zoo, data, one.model.eval(), n=n, seed=0, device=one.device)
     trials = []
     for number, seed in enumerate(seeds, start=1):
         say(f"Seed {seed} ({number} of {len(seeds)})")

@@ -20,7 +20,7 @@ from typing import Any
 
 from ganzoo import api, conformance
 from ganzoo.conformance import Problem
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, UsageError
 from ganzoo.plugins import Zoo, describe
 from ganzoo.registry import PARTS, Recipe
 
@@ -54,7 +54,7 @@ def check(
 
     Raises:
         AssertionError: names each problem, and what to do about it.
-        UsageError: there is no such recipe.
+        UsageError: as ``examine``.
     """
     problems = [found for found in examine(recipe, settings=settings, zoo=zoo) if found.state == "problem"]
     if problems:
@@ -71,13 +71,18 @@ def examine(
         recipe, settings, zoo: as for ``check``.
 
     Raises:
-        UsageError: there is no such recipe, or no such setting.
+        UsageError: there is no such recipe, or these settings do not fit it.
     """
     zoo = zoo or Zoo()
-    chosen = api.adapt(api.find_recipe(zoo, recipe), settings=settings)
+    plain = api.find_recipe(zoo, recipe)
+    chosen = api.adapt(plain, settings=settings)
+    if fixed := sorted((settings or {}).keys() & conformance.FIXED):
+        raise UsageError(f"The check sets {fixed[0]} itself: leave it out.")
     yield _found("plugins load in a blink", lambda: _light(zoo, chosen))
     bench: list[conformance.Bench] = []
     built = _found("parts fit", lambda: bench.append(conformance.Bench(zoo, chosen)))
+    if settings and built.state == "problem" and _found("", lambda: conformance.Bench(zoo, plain)).state == "ok":
+        raise UsageError(built.text)  # it is these settings that do not fit, not the recipe
     yield built
     for name, function in conformance.CHECKS.items() if bench else ():
         yield _found(name, lambda function=function: function(bench[0]))

@@ -69,10 +69,10 @@ class Run:
         if n < 1:
             raise UsageError(f"Cannot draw {n} samples; ask for 1 or more.")
         self._check_label(label)
-        real, target = None, self.model.target
+        real = None
         if self.model.given:
             data, _ = build_data(self._zoo, self.recipe, {}, held_out=True)
-            real = draw.whole(draw.real(data, target, n, seed), target)
+            real = draw.real(data, self.model.target, n, seed)
         fixed = {} if label is None else {"label": label}
         rng = randomness.generator(seed, "samples")
         batches = draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed)

@@ -7,6 +7,7 @@ import torch
 from ganzoo_bigan.loss import BiGANLoss
 from ganzoo_bigan.metrics import EncodingAccuracy, Reconstruction, neighbours
 from ganzoo_bigan.model import BiGAN
+from ganzoo_fc_mnist.data import MNIST
 
 import ganzoo as package
 from ganzoo import Field, TensorData, UsageError
@@ -139,6 +140,8 @@ def test_the_metrics_of_a_known_encoder():
     fake, real = SimpleNamespace(model=Shift()), SimpleNamespace(values=values, given={"label": labels})
     assert EncodingAccuracy().measure(fake, real)["encoding-accuracy"].value > 0.9
     assert EncodingAccuracy().measure(fake, real)["encoding-accuracy"].better == "higher"
+    same = EncodingAccuracy().measure(fake, real)["encoding-accuracy"]
+    assert same.details == {"pixels": same.value}  # its codes are the pixels
     score = Reconstruction().measure(fake, real)["reconstruction-l1"]
     assert (score.value, score.better) == (pytest.approx(0.05), "lower")
 
@@ -150,6 +153,9 @@ def test_metrics_of_codes_say_what_they_are_for():
             metric.measure(fake, SimpleNamespace(values=images, given={"label": torch.zeros(4)}))
     with pytest.raises(ValueError, match="data with labels"):
         EncodingAccuracy().check(TensorData({"image": images}))
+    for metric in (EncodingAccuracy(), Reconstruction()):
+        with pytest.raises(ValueError, match="measured as they are trained with"):
+            metric.check(MNIST(split="test", size=32))
 
 
 # --- all together ---------------------------------------------------------------------------------------------------

@@ -93,15 +93,16 @@ def test_a_preview_has_a_row_for_each_class_and_a_noise_for_each_column(name):
     fixed = {"image": images(5), **drawn(model, 5)}
     preview = model.preview(fixed)
     assert torch.equal(preview["real"], fixed["image"])
-    assert preview["fake"].shape == (24, 1, 28, 28)
+    assert torch.equal(preview["fake"], model.generate(fixed))  # as many as are real, so that they can be compared
+    assert preview["class"].shape == (24, 1, 28, 28)
     alone = model.generate({"z": fixed["z"][[2]], "label": torch.tensor([1])})
-    torch.testing.assert_close(preview["fake"][[8 + 2]], alone)
-    torch.testing.assert_close(preview["fake"][[8 + 2 + 5]], alone)  # there are only five noises
+    torch.testing.assert_close(preview["class"][[8 + 2]], alone)
+    torch.testing.assert_close(preview["class"][[8 + 2 + 5]], alone)  # there are only five noises
 
 
 def test_a_preview_of_many_classes_stays_small():
     model = built("acgan", classes=1000)
-    assert len(model.preview({"image": images(2), **drawn(model, 2)})["fake"]) == 16 * 8
+    assert len(model.preview({"image": images(2), **drawn(model, 2)})["class"]) == 16 * 8
 
 
 def test_acgan_judges_a_batch_together_only_if_it_normalises_over_it():

@@ -253,4 +253,11 @@ def test_the_command(ganzoo):
     assert result.code == 0, result.out
     assert "everything holds" in result.out
     assert ganzoo("check", "fc-rnig8").code == 2
-    assert ganzoo("check", "fc-ring8", "--set", "model.widht=3").code != 0
+    for setting, message in (
+        ("model.widht=3", "Did you mean 'model.width'"),
+        ("model.width=0", "width"),
+        ("train.batch_size=3", "The check sets train.batch_size itself"),
+    ):
+        result = ganzoo("check", "fc-ring8", "--set", setting)
+        assert result.code == 2, result
+        assert message in result.err

@@ -35,14 +35,15 @@ def test_what_is_given_comes_with_every_sample(toy_zoo, tmp_path):
         run.model.generator.bias.zero_()
     (distance, labels) = run.evaluate(n=32)
     assert distance["value"] <= 1  # the negative of the negative: each with the very picture it was made from
-    assert distance["data"] == {"name": "pairs", "held": True}
+    assert distance["data"] == {"name": "pairs", "held": True, "seed": 0}
     assert labels["value"] == 1.0
     held = toys.Pairs(held=True)
-    chosen = draw.whole(draw.real(held, "image", 5, 3), "image")
-    assert torch.allclose(run.sample(5, 3), chosen["image"], atol=1e-5)
+    ((chosen, _),) = draw.real(held, "image", 5, 3)
+    assert torch.allclose(run.sample(5, 3), chosen, atol=1e-5)
     with pytest.raises(UsageError, match="Cannot draw 65 real samples"):
         run.sample(65)
-    assert ganzoo.load(run.directory, zoo=toy_zoo).evaluations()[0]["data"]["held"] is True  # while it trained, too
+    while_it_trained = ganzoo.load(run.directory, zoo=toy_zoo).evaluations()[0]
+    assert while_it_trained["data"] == {"name": "pairs", "held": True, "seed": 1}
 
 
 def test_a_given_field_that_is_not_there(toy_zoo):

@@ -88,4 +88,6 @@ def test_a_folder_that_is_not_empty_is_left_alone(ganzoo, workplace):
     assert Path("my-gan/README.md").read_text() == "mine"
     Path("file").write_text("")
     assert ganzoo("new", "my-gan", "--out", "file").code == 2
-    assert "Cannot write file" in ganzoo("new", "my-gan", "--out", "file/inside").err
+    result = ganzoo("new", "my-gan", "--out", "file/inside")
+    assert result.code == 2
+    assert "file/inside cannot be made: file is a file" in result.err

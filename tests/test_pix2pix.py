@@ -46,6 +46,9 @@ def test_an_outline_says_nothing_of_the_grey():
 
 def test_pairs_belong_together():
     digits, data = MNIST(split="test").tensors(), MnistEdges(split="test")
+    train, validation = MnistEdges().tensors(), MnistEdges(split="validation").tensors()
+    assert len(validation["image"]) == 5000
+    assert torch.equal(torch.cat([train["image"], validation["image"]]), MNIST().tensors()["image"])
     stored = data.tensors()
     assert list(data.fields) == ["image", "edges", "label"]  # the image is what is imitated
     assert {name: field.shape for name, field in data.fields.items()} == {
@@ -190,6 +193,7 @@ def test_it_trains_and_is_measured_on_the_pairs_held_out(workplace):
     cards = {card["metric"]: card for card in run.evaluate(n=200)}
     assert {"fd-mnist", "accuracy-mnist", "l1"} == cards.keys()
     assert cards["l1"]["data"] == {"name": "mnist-edges", "split": "test", "paired": True}
+    assert run.evaluations()[0]["data"] == {"name": "mnist-edges", "split": "validation", "paired": True}
     assert cards["l1"]["details"]["edges"] == pytest.approx(0.2, abs=0.02)
     assert run.sample(3).shape == (3, 1, 28, 28)
 

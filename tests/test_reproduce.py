@@ -132,6 +132,7 @@ def test_an_evidence_command_that_is_none(ganzoo, recipe, workplace, command, me
         (["my.toml", "--registry", "nowhere/r.toml"], "nowhere"),
         (["my.toml", "-n", "5"], "needs at least"),
         (["my.toml", "-n", "20000"], "the data set has 4000"),
+        (["pix2pix-mnist", "-n", "20000", "--registry", "other.toml"], "the data set has 10000"),  # those held out
         (["absent.toml"], "absent.toml"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ganzoo.cli.places import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.plugins import OUR_COMMANDS, Zoo
 
@@ -37,8 +38,7 @@ def command(name: str, out: Path | None) -> None:
     """
     module = check_name(name, Zoo())
     folder = out or Path(name)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} exists and is not an empty folder. Give another one: --out FOLDER")
+    check_new_folder(folder, "--out")
     for place, text in render(name, module).items():
         path = folder / place
         try:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ganzoo.cli.places import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ def _check(out: Path) -> None:
     """Find out before the work whether the output can be meant."""
     if out.suffix.lower() not in (".png", ".pt", ".npz", ""):
         raise UsageError(f"Cannot tell what to write to {out}: give a .png, .pt or .npz file, or a folder.")
+    if out.suffix and out.is_dir():
+        raise UsageError(f"{out} is a folder. Give the name of a file, or one without a dot for single pictures.")
     if out.suffix and not out.parent.is_dir():
         raise UsageError(f"The folder {out.parent} of {out.name} does not exist.")
-    if not out.suffix and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is not an empty folder. Give another name.")
+    if not out.suffix:
+        check_new_folder(out, "-o")
 
 
 def _write(samples: "Tensor", out: Path) -> None:
@@ -69,7 +72,8 @@ def _write(samples: "Tensor", out: Path) -> None:
         torch.save(samples, buffer)
         out.write_bytes(buffer.getbuffer())
     elif kind == ".npz":
-        np.savez_compressed(out, samples=samples.numpy())
+        with out.open("wb") as file:  # by a name, NumPy would add a suffix to .NPZ
+            np.savez_compressed(file, samples=samples.numpy())
     elif (pictures := images.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
         raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be drawn like this: give .npz or .pt.")
     elif kind == ".png":

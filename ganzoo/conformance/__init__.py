@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from ganzoo.conformance import making, playing
+from ganzoo.conformance.bench import FIXED as FIXED
 from ganzoo.conformance.bench import Bench as Bench
 from ganzoo.conformance.bench import Problem as Problem
 from ganzoo.conformance.bench import Skipped as Skipped

@@ -22,6 +22,8 @@ from ganzoo.training.rehearsal import rehearse
 BATCH = 8
 _LONGEST = 32  # steps; a turn that comes more rarely is played once, out of its order
 _SMALL: dict[str, Any] = {"device": "cpu", "batch_size": BATCH, "sample_count": 4, "evaluate_every": 0, "workers": 0}
+FIXED = {f"train.{name}" for name in _SMALL}
+"""Settings that the kit makes itself, whatever the recipe says."""
 
 
 class Problem(Exception):

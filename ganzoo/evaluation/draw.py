@@ -20,26 +20,27 @@ def generated(
     rng: torch.Generator,
     device: torch.device,
     *,
-    real: Batch | None = None,
+    real: Iterator[tuple[Tensor, Batch]] | None = None,
     fixed: Mapping[str, int] | None = None,
 ) -> Iterator[tuple[Tensor, Batch]]:
     """Yield batches of ``n`` samples in all, float32 on the host, each with all that it was made from, and the rest of
     the real example where it was made from one; ``model`` is in eval mode on ``device``, and ``rng`` on the host.
 
     Args:
-        real: ``n`` examples on the host, for a model that is ``given`` something of them.
+        real: what ``real`` yields of ``n`` examples, for a model that is ``given`` something of them.
         fixed: entries of the latent that are the same for all, such as a label.
     """
     for start in range(0, n, BATCH):
-        stop = min(start + BATCH, n)
-        given = {name: value[start:stop] for name, value in (real or {}).items()}
-        inputs = dict(model.inputs(given, rng) if real else model.latent(stop - start, rng))
+        if real:
+            target, others = next(real)
+            inputs = dict(model.inputs({**others, model.target: target}, rng))
+        else:
+            others, inputs = {}, dict(model.latent(min(BATCH, n - start), rng))
         for name, value in (fixed or {}).items():
             inputs[name] = torch.full_like(inputs[name], value)
         with torch.no_grad():
             sample = model.generate({name: value.to(device) for name, value in inputs.items()})
-        given.pop(model.target, None)
-        yield sample.float().cpu(), {**given, **inputs}
+        yield sample.float().cpu(), {**others, **inputs}
 
 
 def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[tuple[Tensor, Batch]]:
@@ -65,12 +66,6 @@ def real(data: Data, target: str, n: int, seed: int, skip: int = 0) -> Iterator[
             stored = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
         batch = dict(data.prepare(stored))
         yield batch.pop(target), batch
-
-
-def whole(batches: Iterator[tuple[Tensor, Batch]], target: str) -> Batch:
-    """Return batches of real samples as one batch, of which they are the field ``target``."""
-    parts = [{target: sample, **others} for sample, others in batches]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def gather(

@@ -125,7 +125,9 @@ class Evaluator:
         """
         with self._seeded():
             rng = randomness.generator(self.seed, "evaluation")
-            batches = draw.generated(model, self.n, rng, self._device, real=self._examples(model))
+            # A model that is given something of real samples gets the very ones it is measured against.
+            real = draw.real(self._data, self._target, self.n, self.seed) if model.given else None
+            batches = draw.generated(model, self.n, rng, self._device, real=real)
             needed = {name for choice in self._choices for name in choice.metric.needs}
             values, given = draw.gather(batches, self._data, needed.union(model.given))  # all latents would be large
             return self._measure(_Set(self, values, given, model))
@@ -136,12 +138,6 @@ class Evaluator:
             others = draw.real(self._data, self._target, self.n, self.seed, skip=self.n)
             values, given = draw.gather(others, self._data)
             return self._measure(_Set(self, values, given, None))
-
-    def _examples(self, model: Model) -> Batch | None:
-        """Return the very real samples it is measured against, for a model that is given something of them."""
-        if not model.given:
-            return None
-        return draw.whole(draw.real(self._data, self._target, self.n, self.seed), self._target)
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:

@@ -32,7 +32,8 @@ _T = TypeVar("_T")
 
 EVALUATION_SEED = 1
 """Of what is measured while it trains: the same for all runs, so that they compare; and not the 0 that a user's
-evaluation has by default, so that the best is not judged by the very samples it was chosen by."""
+evaluation has by default, so that the best is not judged by the very samples it was chosen by. A model that draws no
+noise makes the same samples all the same: see ``Data.validation``."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +173,8 @@ def _evaluator(
 ) -> tuple[Evaluator, PartChoice]:
     """Return what measures the model while it trains, by one metric, unless the recipe names more; and on what data."""
     choice = recipe.data
-    if data.held_out:
-        data, choice = build_data(zoo, recipe, {}, held_out=True)
+    if data.held_out or data.validation:
+        data, choice = build_data(zoo, recipe, data.validation, held_out=True)
     metrics = settings.metrics or data.metrics[:1]
     n = min(settings.evaluate_samples, len(data))
     return Evaluator(zoo, data, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
@@ -216,7 +217,9 @@ def _check_uses(zoo: Zoo, data: Data, model: Model, name: str, what: str, uses: 
     for attribute in uses:
         if not _has(model, attribute):
             having = [part for part in zoo.parts("models") if _would_have(part, data, attribute)]
-            names = ", ".join(f"{part.name} (plugin {part.plugin.name})" for part in having) or "none that is installed"
+            names = (
+                ", ".join(f"{part.name} (plugin {part.plugin.name})" for part in having) or "none that fits these data"
+            )
             raise UsageError(
                 f"{what} asks the model for {attribute!r}, which {name!r} does not have; these do: {names}."
             )

@@ -61,8 +61,8 @@ class Conditional(Model):
         return self.generator(latent["z"], latent["label"])  # (n, latent_dim), (n,) -> (n, C, H, W)
 
     def preview(self, fixed: Batch) -> Mapping[str, Tensor]:
-        """Return the real images; and as fakes a row for each class (of the first 16), a z for each column."""
+        """Return real images and fakes; and ``class``: a class for each row (the first 16), a z for each column."""
         label = torch.arange(min(self.classes, ROWS), device=fixed["z"].device)
         column = torch.arange(COLUMNS, device=label.device) % len(fixed["z"])
         latent = {"z": fixed["z"][column].repeat(len(label), 1), "label": label.repeat_interleave(COLUMNS)}
-        return {"real": fixed[self.target], "fake": self.generate(latent)}
+        return {"real": fixed[self.target], "fake": self.generate(fixed), "class": self.generate(latent)}
