@@ -1,7 +1,9 @@
-"""Make docs/zoo.md, the page of the zoo, from registry.toml. The pictures are samples of the runs behind the evidence:
+"""Make docs/zoo.md, the page of the zoo, from registry.toml. The pictures are of the runs behind the evidence: samples,
+and whatever else a model shows while it trains, such as a row for each class:
 
 ganzoo reproduce NAME --out RUNS
 ganzoo sample RUNS/seed-0 -o docs/images/zoo/NAME.png          # -n 2000 for points in the plane
+cp RUNS/seed-0/samples/WHAT-STEP.png docs/images/zoo/NAME-WHAT.png
 python docs/make_zoo.py
 """
 
@@ -34,8 +36,10 @@ def section(recipe: Recipe) -> str:
     lines = [f"## {recipe.name}", "", f"**{recipe.title}.** {recipe.summary} `{recipe.equation}`", ""]
     if paper:
         lines += [f"{paper['authors']}, [{paper['title']}]({paper['url']}), {paper['year']}.", ""]
-    if (DOCS / "images" / "zoo" / f"{recipe.name}.png").exists():
-        lines += [f"![Samples of {recipe.name}](images/zoo/{recipe.name}.png)", ""]
+    for picture in sorted((DOCS / "images" / "zoo").glob(f"{recipe.name}*.png"), key=lambda path: path.stem):
+        what = picture.stem.removeprefix(recipe.name).lstrip("-")
+        seen = f"`{what}` of {recipe.name} at the end of training" if what else f"Samples of {recipe.name}"
+        lines += [f"![{seen}](images/zoo/{picture.name})", "", *([f"*{seen}*", ""] if what else [])]
     if "last" not in evidence:
         return "\n".join([*lines, "No evidence yet.", ""])
     best = evidence.get("best", {})
