@@ -20,14 +20,25 @@ HEAD = """# The zoo
 Every recipe of ganzoo, with the numbers that `ganzoo reproduce NAME` gets again, on a CPU. This page is made from
 [registry.toml](../registry.toml) by [make_zoo.py](make_zoo.py). What the numbers mean: [Evaluation](evaluation.md).
 *Last* is the end of training, *best* the checkpoint that was measured best on the way; ± is the standard deviation over
-the seeds.
+the seeds. *CPU minutes* are those of one run, all threads together: two busy cores spend two in a minute.
 """
 
 
 def page() -> str:
     """Return the text of the page."""
     found = [recipe for _, recipe in registry.read(DOCS.parent / "registry.toml")]
-    return "\n".join([HEAD, *(section(recipe) for recipe in found if not isinstance(recipe, UsageError))])
+    recipes = [recipe for recipe in found if not isinstance(recipe, UsageError)]
+    return "\n".join([HEAD, *overview(recipes), *map(section, recipes)])
+
+
+def overview(recipes: list[Recipe]) -> list[str]:
+    """Return a table with a row for each recipe."""
+    rows = [
+        f"| [{recipe.name}](#{recipe.name}) | {recipe.title} | {recipe.evidence.get('result', '-')} | "
+        f"{recipe.evidence.get('cpu_minutes', '-')} |"
+        for recipe in recipes
+    ]
+    return ["| recipe | | last | CPU minutes |", "|---|---|---|---|", *rows, ""]
 
 
 def section(recipe: Recipe) -> str:
@@ -46,12 +57,12 @@ def section(recipe: Recipe) -> str:
     lines += ["| metric | last | best |", "|---|---|---|"]
     for name, value in evidence["last"].items():
         lines.append(f"| {name} | {with_spread(value)} | {with_spread(best.get(name, {}))} |")
-    versions = evidence["versions"]
+    versions, seeds = evidence["versions"], evidence["seeds"]
+    minutes = f"{evidence['cpu_minutes']:.1f} CPU minutes a run, " if "cpu_minutes" in evidence else ""
     lines += [
         "",
-        f"`{evidence['command']}` with the seeds {', '.join(map(str, evidence['seeds']))}, "
-        f"{evidence['samples']} samples; "
-        f"{evidence['cpu_minutes']:.1f} CPU minutes a run ({evidence['machine']}); {evidence['measured']}, commit "
+        f"`{evidence['command']}` with the seed{'s'[: len(seeds) > 1]} {', '.join(map(str, seeds))}, "
+        f"{evidence['samples']} samples; {minutes}{evidence['machine']}; {evidence['measured']}, commit "
         f"{evidence['commit']}, ganzoo {versions['ganzoo']}, torch {versions['torch']}.",
         "",
     ]
