@@ -194,8 +194,10 @@ def write_evidence(path: Path, recipe: Recipe, evidence: Settings) -> None:
             inline = tomlkit.inline_table()
             inline.update(numbers)
             table[key][metric] = inline
+    *_, final = table.values()
+    (final if isinstance(final, tomlkit.items.Table) else table).add(tomlkit.nl())  # before what follows
     document[recipe.name]["evidence"] = table
-    write_atomically(path, tomlkit.dumps(document).encode())
+    write_atomically(path, (tomlkit.dumps(document).rstrip() + "\n").encode())
 
 
 def parse_value(text: str) -> Any:

@@ -151,3 +151,15 @@ def test_an_installed_packages_registry_is_left_alone(ganzoo, recipe, workplace)
     result = ganzoo("reproduce", "site-packages/my.toml")
     assert result.code == 2
     assert "not yours to write to" in result.err
+
+
+def test_a_blank_line_stands_between_evidence_and_what_follows(workplace):
+    path = workplace / "two.toml"
+    parts = 'data = "ring8"\nmodel = "mlp"\nloss = "non-saturating"\n'
+    path.write_text(f"[a]\n{parts}\n[b]\n{parts}")
+    recipes = [recipe for _, recipe in package.registry.read(path)]
+    for recipe in (*recipes, *recipes):  # the second time in the first one's place
+        package.registry.write_evidence(path, recipe, {"result": "good", "last": {"fd": {"mean": 1.0}}})
+    assert "fd = {mean = 1.0}\n\n[b]\n" in path.read_text()
+    assert path.read_text().endswith("fd = {mean = 1.0}\n")
+    assert path.read_text().count("evidence.last") == 2
