@@ -117,12 +117,12 @@ def test_the_terms_are_the_negative_log_likelihood_of_the_codes():
     judged = {
         "code": torch.tensor([[1.0, 3.0, 2.0], [0.0, 0.0, 0.0]]),
         "mean": torch.tensor([[0.5, 0.0], [-1.0, 0.2]]),
-        "log_variance": torch.tensor([[0.0, math.log(0.25)], [math.log(4), -9.0]]),  # the last counts as 0.01
+        "log_variance": torch.tensor([[0.0, math.log(0.25)], [math.log(4), -9.0]]),  # the last counts as 0.1
     }
     given = {"code": torch.tensor([1, 2]), "style": torch.tensor([[0.0, 0.5], [0.0, 0.3]])}
     code = -(math.log(math.e**3 / (math.e + math.e**3 + math.e**2)) + math.log(1 / 3)) / 2
     density = lambda off, variance: math.exp(-(off**2) / variance / 2) / math.sqrt(2 * math.pi * variance)  # noqa: E731
-    style = -sum(math.log(density(*pair)) for pair in ((0.5, 1), (0.5, 0.25), (1, 4), (0.1, 0.01))) / 4
+    style = -sum(math.log(density(*pair)) for pair in ((0.5, 1), (0.5, 0.25), (1, 4), (0.1, 0.1))) / 4
     for weights in ({"code_weight": 1.0, "style_weight": 1.0}, {"code_weight": 2.0, "style_weight": 0.5}):
         terms = MutualInformation(**weights).fake_terms(judged, given)
         assert terms["code"].item() == pytest.approx(weights["code_weight"] * code)

@@ -4,9 +4,9 @@ Paper: Chen et al., "InfoGAN", 2016, https://arxiv.org/abs/1606.03657, equations
     L_I(G, Q) = E[log Q(c | G(z, c))] + H(c) <= I(c; G(z, c))        min over G and Q, max over D: V(D, G) - lambda L_I
     log Q(c | x): of the category, its log-probability; of a style code s, log N(s; mean(x), variance(x))
 Departures: G has the non-saturating form of V; the entropy H(c), which nobody can change, is left out; lambda is
-    ``code_weight`` for the category and ``style_weight`` for the style codes; variances below 0.01 count as 0.01, so
-    that a style read off exactly does not outweigh all else; the discriminator's body learns to recognise too, as it
-    does where Q and D share it.
+    ``code_weight`` for the category and ``style_weight`` for the style codes; variances below 0.1 count as 0.1 (a style
+    that nobody knows has 1/3), so that G is not paid for styles that distort digits to be read off exactly; the
+    discriminator's body learns to recognise too, as it does where Q and D share it.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy, gaussian_nll_loss, softplus
 from ganzoo import AdversarialLoss, Batch, Option, UsageError
 from ganzoo.loss import GeneratorEvery
 
-LEAST_VARIANCE = 0.01
+LEAST_VARIANCE = 0.1
 
 
 class MutualInformation(AdversarialLoss):
