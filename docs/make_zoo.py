@@ -49,8 +49,8 @@ def section(recipe: Recipe) -> str:
         lines += [f"{paper['authors']}, [{paper['title']}]({paper['url']}), {paper['year']}.", ""]
     for picture in sorted((DOCS / "images" / "zoo").glob(f"{recipe.name}*.png"), key=lambda path: path.stem):
         what = picture.stem.removeprefix(recipe.name).lstrip("-")
-        seen = f"`{what}` of {recipe.name} at the end of training" if what else f"Samples of {recipe.name}"
-        lines += [f"![{seen}](images/zoo/{picture.name})", "", *([f"*{seen}*", ""] if what else [])]
+        lines += [f"`{what}` at the end of a run:", ""] if what else []
+        lines += [f"![{what or 'Samples'} of {recipe.name}](images/zoo/{picture.name})", ""]
     if "last" not in evidence:
         return "\n".join([*lines, "No evidence yet.", ""])
     best = evidence.get("best", {})
