@@ -3,7 +3,7 @@ and whatever else a model shows while it trains, such as a row for each class:
 
 ganzoo reproduce NAME --out RUNS
 ganzoo sample RUNS/seed-0 -o docs/images/zoo/NAME.png          # -n 2000 for points in the plane
-cp RUNS/seed-0/samples/WHAT-STEP.png docs/images/zoo/NAME-WHAT.png
+cp RUNS/seed-0/samples/WHAT-STEP.png docs/images/zoo/NAME.WHAT.png
 python docs/make_zoo.py
 """
 
@@ -47,8 +47,8 @@ def section(recipe: Recipe) -> str:
     lines = [f"## {recipe.name}", "", f"**{recipe.title}.** {recipe.summary} `{recipe.equation}`", ""]
     if paper:
         lines += [f"{paper['authors']}, [{paper['title']}]({paper['url']}), {paper['year']}.", ""]
-    for picture in sorted((DOCS / "images" / "zoo").glob(f"{recipe.name}*.png"), key=lambda path: path.stem):
-        what = picture.stem.removeprefix(recipe.name).lstrip("-")
+    for picture in sorted((DOCS / "images" / "zoo").glob(f"{recipe.name}.*png"), key=lambda path: path.stem):
+        what = picture.stem.removeprefix(recipe.name).lstrip(".")
         lines += [f"`{what}` at the end of a run:", ""] if what else []
         lines += [f"![{what or 'Samples'} of {recipe.name}](images/zoo/{picture.name})", ""]
     if "last" not in evidence:

@@ -178,7 +178,7 @@ def check_target(path: Path) -> None:
 
 def write_evidence(path: Path, recipe: Recipe, evidence: Settings) -> None:
     """Put evidence into a recipe's table of a registry file, and leave everything else there as it is written, comments
-    and all. A file or table that is not there is made.
+    and all, but for blank lines at the file's end. A file or table that is not there is made.
 
     Raises:
         OSError: it cannot be written.

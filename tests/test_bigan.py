@@ -138,10 +138,9 @@ def test_the_metrics_of_a_known_encoder():
     values[1::2] = values[::2] // 2 * 2  # pairs, of which both are next to each other
     labels = torch.arange(600) // 2 % 10
     fake, real = SimpleNamespace(model=Shift()), SimpleNamespace(values=values, given={"label": labels})
-    assert EncodingAccuracy().measure(fake, real)["encoding-accuracy"].value > 0.9
-    assert EncodingAccuracy().measure(fake, real)["encoding-accuracy"].better == "higher"
-    same = EncodingAccuracy().measure(fake, real)["encoding-accuracy"]
-    assert same.details == {"pixels": same.value}  # its codes are the pixels
+    score = EncodingAccuracy().measure(fake, real)["encoding-accuracy"]
+    assert score.value > 0.9
+    assert (score.better, score.details) == ("higher", {"pixels": score.value})  # its codes are the pixels
     score = Reconstruction().measure(fake, real)["reconstruction-l1"]
     assert (score.value, score.better) == (pytest.approx(0.05), "lower")
 

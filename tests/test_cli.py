@@ -122,16 +122,14 @@ def test_the_saved_recipe_reproduces_the_run(ganzoo, workplace):
 def test_samples_in_every_form(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
     expected = package.load("run").sample(10, seed=4)
-    assert expected.shape == (10, 1, 28, 28)
-    assert expected.dtype == torch.float32
+    assert (expected.shape, expected.dtype) == ((10, 1, 28, 28), torch.float32)
     assert -1 <= expected.min() < expected.max() <= 1
     for out in ("grid.png", "x.pt", "x.npz", "X.NPZ", "folder"):
         result = ganzoo("sample", "run", "-n", 10, "--seed", 4, "-o", out, "--device", "cpu")
         assert result.code == 0, result.err
         assert out in result.out
     assert torch.equal(torch.load("x.pt", weights_only=True), expected)
-    for name in ("x.npz", "X.NPZ"):
-        assert np.array_equal(np.load(name)["samples"], expected.numpy())
+    assert all(np.array_equal(np.load(name)["samples"], expected.numpy()) for name in ("x.npz", "X.NPZ"))
     assert len(list(Path("folder").glob("*.png"))) == 10
     assert Image.open("grid.png").size == (8 * 30 + 2, 2 * 30 + 2)
     assert ganzoo("sample", "run").code == 0
@@ -140,9 +138,8 @@ def test_samples_in_every_form(ganzoo, workplace):
 
 def test_what_cannot_be_sampled(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
-    Path("full").mkdir()
+    Path("full/x.png").mkdir(parents=True)
     Path("full/file").touch()
-    Path("folder.png").mkdir()
     for arguments, message in (
         (["nowhere"], "nowhere does not exist"),
         (["full"], "no recipe.toml"),
@@ -150,7 +147,7 @@ def test_what_cannot_be_sampled(ganzoo, workplace):
         (["run", "-o", "missing/x.png"], "folder missing"),
         (["run", "-o", "full"], "not an empty folder"),
         (["run", "-o", "full/file/in"], "full/file is a file"),
-        (["run", "-o", "folder.png"], "folder.png is a folder"),
+        (["run", "-o", "full/x.png"], "full/x.png is a folder"),
         (["run", "-n", "0"], "-n"),
         (["run", "--checkpoint", "3"], "has no checkpoint of step 3; it has: 5"),
         (["run", "--device", "tpu"], "Unknown device 'tpu'"),

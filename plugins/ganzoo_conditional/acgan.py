@@ -5,9 +5,8 @@ Paper: Odena, Olah, Shlens, "Conditional Image Synthesis with Auxiliary Classifi
     L_S = E[log P(real | X_real)] + E[log P(fake | X_fake)]      L_C = E[log P(c | X_real)] + E[log P(c | X_fake)]
     D maximises L_S + L_C        G maximises L_C - L_S
 Departures: G has the non-saturating form, it maximises E[log P(real | X_fake)]; both players minimise, with log P(c)
-    weighted by ``class_weight``; the networks are DCGAN's, without dropout; the class is a learned vector beside z. The
-    recipe has the penalty R1 in place of D's batch normalisation, with which, in short trials, the class terms fell but
-    many digits were of other classes than asked for; perhaps D and G agreed on signs that real images do not have.
+    weighted by ``class_weight``; the networks are DCGAN's, without dropout; the class is a learned vector beside z; the
+    recipe has the penalty R1 in place of D's batch normalisation.
 """
 
 from collections.abc import Mapping
