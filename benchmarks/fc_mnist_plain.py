@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from ganzoo.evaluation.evaluator import Evaluator
-from ganzoo.plugins import Zoo
+from ganzoo.zoo import Zoo
 from ganzoo.training.experiment import build
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         folder.mkdir(exist_ok=True)
         raw = Path(temporary, "MNIST", "raw")
         raw.mkdir(parents=True)
-        for packed in files("ganzoo_fc_mnist").joinpath("mnist").iterdir():
+        for packed in files("ganzoo_mnist").joinpath("mnist").iterdir():
             if packed.name.endswith(".xz"):
                 (raw / packed.name.removesuffix(".xz")).write_bytes(lzma.decompress(packed.read_bytes()))
         generators = {}

@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         raw = Path(temporary, "MNIST", "raw")
         raw.mkdir(parents=True)
-        for packed in files("ganzoo_fc_mnist").joinpath("mnist").iterdir():
+        for packed in files("ganzoo_mnist").joinpath("mnist").iterdir():
             if packed.name.endswith(".xz"):
                 (raw / packed.name.removesuffix(".xz")).write_bytes(lzma.decompress(packed.read_bytes()))
         plain_command = [sys.executable, str(Path(__file__).with_name("plain_tutorial.py")), temporary]

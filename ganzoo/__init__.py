@@ -1,7 +1,7 @@
 """ganzoo: a zoo of GANs in which every GAN is a plugin.
 
-Importing this package is cheap: torch is imported when a name that needs it is first used, so that plugins can say
-``from ganzoo import hookimpl`` and still be listed in a blink.
+Importing this package is cheap: torch is imported when a name that needs it is first used. So plugins can say
+``from ganzoo import hookimpl`` and be listed at once.
 """
 
 from importlib import import_module
@@ -10,63 +10,58 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ganzoo.alarm import Alarm as Alarm
-    from ganzoo.api import resume as resume
-    from ganzoo.api import train as train
-    from ganzoo.data import Batch as Batch
-    from ganzoo.data import Data as Data
-    from ganzoo.data import Field as Field
-    from ganzoo.data import TensorData as TensorData
-    from ganzoo.errors import GanzooError as GanzooError
-    from ganzoo.errors import Interrupted as Interrupted
-    from ganzoo.errors import UsageError as UsageError
-    from ganzoo.loss import AdversarialLoss as AdversarialLoss
-    from ganzoo.loss import Loss as Loss
-    from ganzoo.loss import Penalty as Penalty
-    from ganzoo.loss import Terms as Terms
-    from ganzoo.loss import Turn as Turn
-    from ganzoo.metric import Metric as Metric
-    from ganzoo.metric import Samples as Samples
-    from ganzoo.metric import Score as Score
-    from ganzoo.model import Model as Model
+    from ganzoo.api import TrainOptions as TrainOptions, resume as resume, train as train
+    from ganzoo.data import Batch as Batch, Dataset as Dataset, Field as Field, TensorDataset as TensorDataset
+    from ganzoo.errors import (
+        GanzooError as GanzooError,
+        Interrupted as Interrupted,
+        UsageError as UsageError,
+        warn as warn,
+    )
+    from ganzoo.evaluation.feature_extractor import FeatureExtractor as FeatureExtractor
+    from ganzoo.events import Alarm as Alarm, Observer as Observer, RunInfo as RunInfo, Tick as Tick
+    from ganzoo.loss import (
+        AdversarialLoss as AdversarialLoss,
+        Every as Every,
+        Loss as Loss,
+        NCritic as NCritic,
+        Penalty as Penalty,
+        Terms as Terms,
+        Turn as Turn,
+        Weight as Weight,
+    )
+    from ganzoo.metric import Metric as Metric, Samples as Samples, Score as Score
+    from ganzoo.model import LatentDim as LatentDim, LatentModel as LatentModel, Model as Model
     from ganzoo.options import Option as Option
-    from ganzoo.trained import Run as Run
-    from ganzoo.trained import load as load
+    from ganzoo.recipes import Recipe as Recipe
+    from ganzoo.run import Run as Run, load as load
+    from ganzoo.zoo import Zoo as Zoo
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "AdversarialLoss": "loss",
-    "Alarm": "alarm",
-    "Batch": "data",
-    "Data": "data",
-    "Field": "data",
-    "GanzooError": "errors",
-    "Interrupted": "errors",
-    "Loss": "loss",
-    "Metric": "metric",
-    "Model": "model",
-    "Option": "options",
-    "Penalty": "loss",
-    "Run": "trained",
-    "Samples": "metric",
-    "Score": "metric",
-    "TensorData": "data",
-    "Terms": "loss",
-    "Turn": "loss",
-    "UsageError": "errors",
-    "load": "trained",
-    "resume": "api",
-    "train": "api",
+_EXPORTS = {
+    "api": "TrainOptions resume train",
+    "data": "Batch Dataset Field TensorDataset",
+    "errors": "GanzooError Interrupted UsageError warn",
+    "evaluation.feature_extractor": "FeatureExtractor",
+    "events": "Alarm Observer RunInfo Tick",
+    "loss": "AdversarialLoss Every Loss NCritic Penalty Terms Turn Weight",
+    "metric": "Metric Samples Score",
+    "model": "LatentDim LatentModel Model",
+    "options": "Option",
+    "recipes": "Recipe",
+    "run": "Run load",
+    "zoo": "Zoo",
 }
+_MODULES = {name: module for module, names in _EXPORTS.items() for name in names.split()}
 
-__all__ = ["__version__", "hookimpl", *_HOMES]
+__all__ = ["__version__", "hookimpl", *sorted(_MODULES)]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'ganzoo' has no attribute {name!r}")
-    return getattr(import_module(f"ganzoo.{_HOMES[name]}"), name)
+    return getattr(import_module(f"ganzoo.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

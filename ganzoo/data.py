@@ -1,6 +1,6 @@
-"""The data interface: what one example looks like, how many there are, and how to get them.
+"""The dataset interface: what one example looks like, how many there are, and how to get them.
 
-The engine deals batches from a data set; the data set itself knows nothing of batches, devices or seeds.
+A dataset knows nothing about batches, devices or seeds; the engine draws batches from it.
 """
 
 from abc import ABC, abstractmethod
@@ -11,8 +11,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ganzoo.images import from_bytes
+
 Batch = Mapping[str, Tensor]
-"""What a step plays with: name -> tensor whose first dimension is the example, on the training device."""
+"""A batch: name -> tensor whose first dimension counts the examples."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Field:
 
     Attributes:
         shape: (C, H, W) for an image, () for a label, (2,) for a point in the plane.
-        dtype: float32 for what a network takes in (images are in [-1, 1]), int64 for a label.
-        classes: for a label, how many values it takes (0 to classes - 1).
+        dtype: float32 for network inputs (images are in [-1, 1]), int64 for a label.
+        classes: number of classes of a label (its values are 0 to classes - 1), or None.
     """
 
     shape: tuple[int, ...]
@@ -30,12 +32,12 @@ class Field:
     classes: int | None = None
 
     def plain(self) -> dict[str, Any]:
-        """Return it as JSON holds it; ``Field.of`` turns it back."""
+        """Return the field as JSON values; ``Field.of`` is the inverse."""
         return {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Field":
-        """Return the field that ``plain`` described."""
+        """Return the field that ``plain`` describes."""
         return cls(tuple(plain["shape"]), getattr(torch, plain["dtype"]), plain["classes"])
 
     def __str__(self) -> str:
@@ -43,28 +45,32 @@ class Field:
         return f"{str(self.dtype).removeprefix('torch.')} {self.shape}{classes}"
 
 
-class Data(ABC):
-    """A data set. A subclass sets ``fields`` and gives ``__len__`` and ``__getitem__``; its constructor's keyword-only
-    arguments are its options (``ganzoo.Option``).
+class Dataset(ABC):
+    """A dataset. A subclass sets ``fields`` and implements ``__len__`` and ``__getitem__``. The keyword-only arguments
+    of its constructor are its options (see ``ganzoo.Option``).
 
-    ``fields`` describes a *prepared* batch, and its **first entry is what models learn to imitate**; the others (a
-    label, an edge map) are what they may be told.
+    ``fields`` describes a *prepared* batch. Its **first field is the target**: what models learn to imitate. The others
+    (a label, an edge map) are conditions.
 
     Attributes:
-        metrics: what ``ganzoo evaluate`` measures unless told otherwise; the first is the headline, which decides what
-            the best checkpoint is.
-        extractor: whose features they are measured in; ``raw`` compares the samples as they are.
-        held_out: the options with which ``ganzoo evaluate`` builds it, unless told otherwise: those of the test images
-            where a model is given what it could have learnt by heart, such as the other half of a pair.
-        validation: what is different for the evaluations while it trains: those choose the best checkpoint, which the
-            images that are held out are then to judge.
+        metrics: what ``ganzoo evaluate`` measures by default. The first metric decides which checkpoint is best.
+        extractor: the default feature extractor; ``raw`` compares the samples themselves.
+        eval_options: options that ``ganzoo evaluate`` changes by default, such as ``{"split": "test"}`` for a
+            translator, which must be measured on images it was not trained on.
+        validation_options: further changes for evaluations during training. These choose the best checkpoint, so they
+            should not use the data that ``eval_options`` select.
     """
 
     fields: Mapping[str, Field]
-    metrics: ClassVar[tuple[str, ...]] = ("fd", "prdc")
+    metrics: tuple[str, ...] = ("fd", "prdc")
     extractor: ClassVar[str] = "raw"
-    held_out: ClassVar[Mapping[str, Any]] = {}
-    validation: ClassVar[Mapping[str, Any]] = {}
+    eval_options: ClassVar[Mapping[str, Any]] = {}
+    validation_options: ClassVar[Mapping[str, Any]] = {}
+
+    @property
+    def target(self) -> str:
+        """The field that models imitate: the first."""
+        return next(iter(self.fields))
 
     @abstractmethod
     def __len__(self) -> int:
@@ -72,31 +78,31 @@ class Data(ABC):
 
     @abstractmethod
     def __getitem__(self, index: int) -> Batch:
-        """Return one example as it is stored, without the batch dimension: pixels stay uint8. It is called in worker
-        processes when ``train.workers`` is above 0, so the data set must pickle."""
+        """Return one example as stored, without the batch dimension; pixels stay uint8. Called in worker processes if
+        ``train.num_workers`` is above 0, so the dataset must pickle."""
 
     def tensors(self) -> Batch | None:
-        """Return the whole data set as stored, (len, ...) each, if it is in memory anyway; the engine then keeps it on
-        the training device where it fits, which is far faster. None (the default) means: fetch example by example."""
+        """Return the whole dataset as stored, (len, ...) each, if it is in memory anyway. The engine then keeps it on
+        the training device where it fits, which is much faster. None (the default): fetch example by example."""
         return None
 
     def prepare(self, stored: Batch) -> Batch:
-        """Turn a stored batch into a training batch, on the training device: by default uint8 that ``fields`` calls
-        floating is scaled from 0..255 to [-1, 1], and everything else passes unchanged."""
-        return {name: _to_signed(value, self.fields[name]) for name, value in stored.items()}
+        """Turn a stored batch into a training batch, on the training device. By default uint8 values of a floating
+        field are scaled from 0..255 to [-1, 1], and everything else is unchanged."""
+        return {name: _prepared(value, self.fields[name]) for name, value in stored.items()}
 
-    def measured(self, sample: Tensor) -> Tensor:
-        """Return samples (n, *shape) as metrics are to look at them: by default as they are. Data that pad or enlarge
-        their images undo it here, so that numbers of every size compare."""
+    def postprocess(self, sample: Tensor) -> Tensor:
+        """Return samples (n, *shape) as metrics see them: by default unchanged. A dataset that pads or enlarges its
+        images undoes it here, so that numbers for all sizes are comparable."""
         return sample
 
 
-class TensorData(Data):
-    """A data set that fits in memory: give it its tensors and it has all that ``Data`` asks for.
+class TensorDataset(Dataset):
+    """A dataset in memory, made from its tensors.
 
     Args:
-        tensors: name -> (n, ...); uint8 images (n, C, H, W), int64 labels (n,), float32 points (n, 2). The first is
-            what models imitate.
+        tensors: name -> (n, ...): uint8 images (n, C, H, W), int64 labels (n,), float32 points (n, 2). The first is the
+            target.
         classes: label name -> number of classes.
 
     Raises:
@@ -106,7 +112,7 @@ class TensorData(Data):
     def __init__(self, tensors: Mapping[str, Tensor], classes: Mapping[str, int] | None = None) -> None:
         lengths = {name: len(value) for name, value in tensors.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"a data set needs tensors of one length, not {lengths}")
+            raise ValueError(f"a dataset needs tensors of one length, not {lengths}")
         self._tensors = dict(tensors)
         self.fields = {
             name: Field(
@@ -127,7 +133,7 @@ class TensorData(Data):
         return self._tensors
 
 
-def _to_signed(value: Tensor, field: Field) -> Tensor:
+def _prepared(value: Tensor, field: Field) -> Tensor:
     if value.dtype == torch.uint8 and field.dtype.is_floating_point:
-        return value.to(field.dtype).div_(127.5).sub_(1.0)
+        return from_bytes(value).to(field.dtype)
     return value

@@ -1,8 +1,9 @@
-"""What ganzoo says when something is wrong: what, where, and what to do next.
+"""Errors that tell users what is wrong, where, and what to do next.
 
-The command line prints these as one message and exits with ``exit_code``; anything else that escapes is a bug of ours.
+The command line prints these as one message and exits with ``exit_code``. Any other exception that escapes is a bug.
 """
 
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -14,13 +15,13 @@ class GanzooError(Exception):
 
 
 class UsageError(GanzooError):
-    """What was typed, or written in a recipe or registry file, cannot be meant. Found before anything is written."""
+    """A command, a recipe or a registry file asks for something that cannot work. Raised before anything is written."""
 
     exit_code = 2
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked a run to stop; it finished its step and saved. ``exit_code`` is the shell's 128 + signal."""
+    """A signal asked a run to stop; the run finished its step and saved. ``exit_code`` is the shell's 128 + signal."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
@@ -28,17 +29,28 @@ class Interrupted(KeyboardInterrupt):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that helps with a mistyped name: the nearest match, or else what there is."""
+    """Return a sentence that helps with a mistyped name: the closest known name, or else all of them."""
     known = sorted(known)
     if not known:
-        return "There are none."
+        return "None are installed."
     lowered = {k.lower(): k for k in known}
     if close := get_close_matches(name.lower(), lowered, n=1, cutoff=0.5):
         return f"Did you mean {lowered[close[0]]!r}?"
-    return f"There is: {', '.join(known)}."
+    return f"Available: {', '.join(known)}."
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:
-    """Return the error for a name that nobody knows, with the nearest one that somebody does."""
+    """Return the error for an unknown name, with the closest known name."""
     place = f" in {where}" if where else ""
     return UsageError(f"Unknown {what} {name!r}{place}. {nearest(name, known)}")
+
+
+def format_error(error: BaseException) -> str:
+    """Return an exception as one line: its message, preceded by its type unless it is one of ours."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, GanzooError) else f"{type(error).__name__}: {text}"
+
+
+def warn(message: str) -> None:
+    """Print a warning to standard error; the work continues."""
+    print(f"Warning: {message}", file=sys.stderr, flush=True)

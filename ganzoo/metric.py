@@ -1,4 +1,4 @@
-"""The metric interface: numbers about samples, and what a metric is given to look at."""
+"""The metric interface: numbers about samples, and what a metric gets to compute them from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -7,17 +7,17 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor
 
-from ganzoo.data import Batch, Data
+from ganzoo.data import Batch, Dataset
 from ganzoo.model import Model
 
 
 class Score(NamedTuple):
-    """One number, and whatever explains it.
+    """One number, and details that explain it.
 
     Attributes:
         value: the number.
-        better: which way it gets better; "" where neither does.
-        details: what else is worth keeping, as JSON holds it: a spread, the share of each class.
+        better: the direction in which it improves; "" if neither is better.
+        details: further JSON values worth keeping, such as a deviation or the share of each class.
     """
 
     value: float
@@ -27,58 +27,58 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples as metrics look at them: generated ones, or real ones.
+    """Generated or real samples, as metrics see them.
 
     Attributes:
-        values: (n, *shape) on the host. Images are uint8 (n, C, H, W), as a viewer would see them; anything else is as
-            the model or the data gave it.
-        given: what came with them, on the host: with real ones, the other fields; with generated ones, what the model
-            is ``given`` and those of its latents that a metric ``needs``.
-        data: the data set that is imitated.
-        seed: for a metric that draws (subsets, say).
-        model: who generated them, in eval mode; None for real ones.
-        features: layer ("fid", "kid", "prc" or "isc": which arithmetic wants them) -> features (n, d), float32 on the
-            host, of the extractor in use.
+        values: (n, *shape) on the CPU. Images are uint8 (n, C, H, W); other samples are as the model or the dataset
+            returned them.
+        extras: what belongs to the samples, on the CPU. For real samples, the other fields. For generated samples, the
+            model's condition fields, and those latents that a metric names in ``required_fields``.
+        dataset: the dataset that is imitated.
+        seed: for metrics that draw at random, for example subsets.
+        model: the model that generated them, in eval mode; None for real samples.
+        features: feature kind ("fid", "kid", "prc" or "isc") -> features (n, d) of the extractor in use, float32 on the
+            CPU.
     """
 
     values: Tensor
-    given: Batch
-    data: Data
+    extras: Batch
+    dataset: Dataset
     seed: int
     model: Model | None
     features: Callable[[str], Tensor]
 
 
 class Metric(ABC):
-    """Numbers about generated samples, mostly in comparison with real ones. Its constructor's keyword-only arguments
-    are its options (``ganzoo.Option``).
+    """Numbers about generated samples, usually in comparison with real ones. The keyword-only arguments of its
+    constructor are its options (see ``ganzoo.Option``).
 
     Attributes:
-        layers: which of an extractor's features it looks at, of "fid", "kid", "prc" and "isc"; none if it looks at the
-            samples themselves. The user chooses the extractor, and ``fd`` in the features of ``mnist`` is reported as
+        feature_kinds: the features it needs from an extractor, of "fid", "kid", "prc" and "isc"; empty if it looks at
+            the samples themselves. The user chooses the extractor: ``fd`` with the extractor ``mnist`` is reported as
             ``fd-mnist``.
-        extractor: the one extractor it is defined with, if there is no choice (``fid``: Inception).
-        needs: what must come with generated samples, such as ``("label",)``.
+        extractor: the extractor that its definition requires (``fid``: Inception), or None if there is a choice.
+        required_fields: what must come with generated samples, such as ``("label",)``.
     """
 
-    layers: ClassVar[tuple[str, ...]] = ()
+    feature_kinds: ClassVar[tuple[str, ...]] = ()
     extractor: ClassVar[str | None] = None
-    needs: ClassVar[tuple[str, ...]] = ()
+    required_fields: ClassVar[tuple[str, ...]] = ()
 
-    def fewest(self, width: int) -> int:
-        """Return the fewest samples it makes sense for, in features of ``width`` numbers."""
+    def min_samples(self, feature_dim: int) -> int:
+        """Return the smallest number of samples that makes sense with features of ``feature_dim`` dimensions."""
         return 2
 
-    def check(self, data: Data) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Refuse data it makes no sense for, before anything is drawn or trained.
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 (most metrics accept every dataset)
+        """Refuse a dataset for which the metric makes no sense. Called before anything is drawn or trained.
 
         Raises:
-            ValueError: says what it is for.
+            ValueError: says what the metric is for.
         """
 
     @abstractmethod
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
-        """Return name -> number for generated samples and as many real ones.
+        """Return name -> score for generated samples and as many real ones.
 
-        Names are the field's, in lower case; where the extractor was chosen, its name is put behind them.
+        Names are the field's, in lower case. If the extractor was chosen by the user, its name is appended.
         """

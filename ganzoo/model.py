@@ -1,68 +1,118 @@
-"""The model interface: the networks, which player owns which, and what they can be asked."""
+"""The model interface: the networks, the player that owns each, and the methods that losses call."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from operator import attrgetter
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ganzoo.data import Batch, Field
+from ganzoo.options import Option
+
+LatentDim = Annotated[int, Option("Dimension of the latent z", ge=1, le=65536)]
 
 
 class Model(nn.Module, ABC):
-    """Networks that play against each other. The constructor takes the data's ``fields`` and builds networks that fit
-    them; its keyword-only arguments are the model's options (``ganzoo.Option``).
+    """Networks that play against each other. The constructor takes the dataset's ``fields`` and builds networks that
+    fit them; its keyword-only arguments are the model's options (see ``ganzoo.Option``).
 
     Attributes:
-        players: player -> the attributes (networks or parameters) its optimiser moves. Players may share some.
-        needs: batch fields that must be there besides the one it imitates, such as ``("label",)``.
-        given: those fields that ``generate`` takes besides its latents, such as ``("edges",)`` where an image is made
-            from another. They come from the data whenever it generates: in training, sampling and evaluation.
-        metrics: what ``ganzoo evaluate`` measures of it besides the data's metrics, where it fits.
-        across: whether ``judge`` looks across the samples of a batch, as batch normalisation does. Where it does not,
-            set it to False: real samples and fakes are then judged in one pass, which is faster.
-        averaged: the networks of which a moving average (``train.ema``) is kept, and sampled from.
-        target: the field it imitates: the first of the data's.
+        players: player -> the attributes (networks or parameters) that its optimizer updates. Players may share some.
+        required_fields: batch fields it reads besides the target, such as ``("label",)``.
+        condition_fields: batch fields that ``generate`` takes besides the latents, such as ``("edges",)`` where an
+            image is made from another. They come from the dataset in training, sampling and evaluation.
+        metrics: what ``ganzoo evaluate`` measures in addition to the dataset's metrics, where they fit.
+        batch_dependent: whether ``discriminate`` mixes the samples of a batch, as batch normalization does. Set it to
+            False if it does not: real and generated samples then share one pass, which is faster.
+        ema_networks: the networks of which a moving average (``train.ema``) is kept and sampled from.
+        latent_distributions: how ``sample_latent`` draws each floating latent, for the text of an export.
+        target: the field it imitates: the first of the dataset.
 
-    A ``ValueError`` raised in the constructor means "I do not fit these data": say which would fit.
+    A ``ValueError`` raised by the constructor means that the model does not fit this dataset: say which would fit.
     """
 
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "discriminator": ("discriminator",),
         "generator": ("generator",),
     }
-    needs: ClassVar[tuple[str, ...]] = ()
-    given: ClassVar[tuple[str, ...]] = ()
+    required_fields: ClassVar[tuple[str, ...]] = ()
+    condition_fields: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
-    across: ClassVar[bool] = True
-    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    batch_dependent: bool = True
+    ema_networks: ClassVar[tuple[str, ...]] = ("generator",)
+    latent_distributions: ClassVar[Mapping[str, Literal["normal", "uniform"]]] = {"z": "normal"}
     target: str
 
     def __init__(self, fields: Mapping[str, Field]) -> None:
         super().__init__()
         self.target = next(iter(fields))
 
+    @property
+    def device(self) -> torch.device:
+        """The device of its parameters."""
+        return next(self.parameters()).device
+
+    def parameters_of(self, player: str) -> Iterator[nn.Parameter]:
+        """Yield the parameters that a player updates: those of its networks that are not frozen, each once."""
+        parts = (attrgetter(name)(self) for name in self.players[player])
+        found = (p for part in parts for p in ([part] if isinstance(part, nn.Parameter) else part.parameters()))
+        yield from dict.fromkeys(p for p in found if p.requires_grad)
+
     @abstractmethod
-    def latent(self, n: int, rng: torch.Generator) -> Batch:
-        """Draw the generator's input for ``n`` samples on ``rng.device``, from ``rng`` and nothing else:
+    def sample_latent(self, n: int, rng: torch.Generator) -> Batch:
+        """Draw the generator's input for ``n`` samples on ``rng.device``, from ``rng`` and no other source:
         ``{"z": (n, d)}``, and labels or codes where the model has them."""
 
     @abstractmethod
     def generate(self, latent: Batch) -> Tensor:
-        """Return samples (n, *shape) of the target field for a latent batch; images in [-1, 1]."""
+        """Return samples (n, *shape) of the target field for a latent batch; images are in [-1, 1]."""
 
-    def judge(self, sample: Tensor, given: Batch) -> Batch:
-        """Return the discriminator's opinion of samples (n, *shape): ``{"score": (n, 1)}`` as logits (or (n, k), one
-        for each of k patches), and further heads such as a class. ``given`` holds what comes with them: the real batch,
-        or the fakes' latent batch."""
-        raise AttributeError(f"{type(self).__name__} has no judge()")
+    def discriminate(self, sample: Tensor, condition: Batch) -> Batch:
+        """Return what the discriminator says about samples (n, *shape).
 
-    def inputs(self, real: Batch, rng: torch.Generator) -> Batch:
-        """Return all that ``generate`` takes, as many as there are real samples: latents, and what is ``given``."""
-        return {**{name: real[name] for name in self.given}, **self.latent(len(real[self.target]), rng)}
+        Args:
+            sample: real or generated samples.
+            condition: what belongs to them: the real batch, or the latent batch of generated samples.
+
+        Returns:
+            ``{"score": (n, 1)}`` as logits, or (n, k) for k patches each, and further heads such as a class.
+        """
+        raise AttributeError(f"{type(self).__name__} has no discriminate()")
+
+    def generator_inputs(self, real: Batch, rng: torch.Generator) -> Batch:
+        """Return what ``generate`` takes for as many samples as in ``real``: latents, and the condition fields."""
+        conditions = {name: real[name] for name in self.condition_fields}
+        return {**conditions, **self.sample_latent(len(real[self.target]), rng)}
 
     def preview(self, fixed: Batch) -> Mapping[str, Tensor]:
-        """Return what is worth looking at while it trains, from a real batch and latents that stay the same all
-        through a run. Called without gradients, in eval mode."""
+        """Return what to show during training. Called in eval mode, without gradients.
+
+        Args:
+            fixed: a real batch and latents that stay the same throughout a run.
+        """
         return {"real": fixed[self.target], "fake": self.generate(fixed)}
+
+
+class LatentModel(Model):
+    """A model with one normal latent vector ``z``, one generator and one discriminator. A subclass builds the two
+    networks: ``generator`` maps z (n, latent_dim) to samples (n, *shape), ``discriminator`` maps samples to scores
+    (n, 1)."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def __init__(self, fields: Mapping[str, Field], latent_dim: int) -> None:
+        super().__init__(fields)
+        self.latent_dim = latent_dim
+
+    def sample_latent(self, n: int, rng: torch.Generator) -> Batch:
+        return {"z": torch.randn(n, self.latent_dim, generator=rng, device=rng.device)}
+
+    def generate(self, latent: Batch) -> Tensor:
+        sample: Tensor = self.generator(latent["z"])
+        return sample
+
+    def discriminate(self, sample: Tensor, condition: Batch) -> Batch:
+        return {"score": self.discriminator(sample)}

@@ -1,8 +1,8 @@
-"""Options: what a part lets its user set, read from its constructor.
+"""Options: what a user can set on a part, read from the part's constructor.
 
-A part's options are the keyword-only arguments of its constructor, annotated with a type and, through ``Option``, with
-a meaning and limits. The command line, recipes and ``ganzoo show`` all go through the functions here, so a new
-keyword argument is at once a checked, documented setting.
+The options of a part are the keyword-only arguments of its constructor, annotated with a type and, through ``Option``,
+with a meaning and limits. The command line, recipes and ``ganzoo show`` all use the functions here, so a new keyword
+argument is a checked and documented option at once.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from ganzoo.errors import UsageError, unknown
 
 
 def Option(meaning: str, **limits: Any) -> Any:  # noqa: N802 - reads as a type annotation, like pydantic's Field
-    """Describe one option: ``latent_dim: Annotated[int, Option("Numbers in z", ge=1)] = 100``.
+    """Describe one option: ``latent_dim: Annotated[int, Option("Dimension of the latent z", ge=1)] = 100``.
 
     Args:
         meaning: what it means, for ``ganzoo show``.
@@ -33,8 +33,8 @@ def Option(meaning: str, **limits: Any) -> Any:  # noqa: N802 - reads as a type 
 
 
 @dataclass(frozen=True)
-class Setting:
-    """One option as ``ganzoo show`` prints it. ``default`` is None where a value must be given."""
+class OptionInfo:
+    """One option as ``ganzoo show`` prints it. ``default`` is None if the option is required."""
 
     name: str
     type: str
@@ -43,24 +43,24 @@ class Setting:
     help: str
 
 
-def settings_of(part: Callable[..., Any]) -> list[Setting]:
-    """Return the options of a part in the order of its constructor's arguments."""
+def options_of(part: Callable[..., Any]) -> list[OptionInfo]:
+    """Return the options of a part, in the order of its constructor's arguments."""
     return [
-        Setting(name, _type_name(field), field.default, field.is_required(), field.description or "")
+        OptionInfo(name, _type_name(field), field.default, field.is_required(), field.description or "")
         for name, field in _schema(part).model_fields.items()
     ]
 
 
 def check(part: Callable[..., Any], values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return ``values`` completed with the part's defaults, each of its annotated type and within its limits.
+    """Return ``values`` completed with the part's defaults, each checked against its type and limits.
 
     Args:
         part: the class or function whose keyword-only arguments are the options.
-        values: what the user set, as plain TOML values.
+        values: what the user set, as TOML values.
         where: the path of these settings for messages, such as ``model``.
 
     Raises:
-        UsageError: a name the part does not have, or a value that does not fit, all of them in one message.
+        UsageError: an unknown name, or values that do not fit, all of them in one message.
     """
     schema = _schema(part)
     for name, value in values.items():
@@ -74,22 +74,24 @@ def check(part: Callable[..., Any], values: Mapping[str, Any], where: str) -> di
     except pydantic.ValidationError as error:
         raise UsageError("\n".join(_complaint(where, e) for e in error.errors())) from None
     except (TypeError, ValueError, RecursionError):
-        raise UsageError(f"{where}: {_short(dict(values))} has a value of a type that no setting takes.") from None
+        raise UsageError(f"{where}: {_shortened(dict(values))} contains a value of an unsupported type.") from None
     return {name: getattr(checked, name) for name in schema.model_fields}
 
 
 def plain(part: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return checked values as a recipe file holds them: lists for tuples, nothing for None."""
+    """Return checked values as TOML values: tuples become lists, and None is left out."""
     schema = _schema(part)
     try:  # called on the class: an option may be named like a method
         return pydantic.BaseModel.model_dump(schema.model_construct(**values), mode="json", exclude_none=True)
     except (ValueError, pydantic.errors.PydanticUserError) as error:
-        raise UsageError(f"An option of {schema.__name__} has a value that no recipe can hold: {error}.") from error
+        raise UsageError(
+            f"An option of {schema.__name__} has a value that cannot be written in a recipe: {error}."
+        ) from error
 
 
 @cache
 def _schema(part: Callable[..., Any]) -> type[pydantic.BaseModel]:
-    """Return the options as a pydantic model. Only the keyword-only arguments' annotations are looked at."""
+    """Return the options as a pydantic model. Only annotations of keyword-only arguments are read."""
     name = f"{part.__module__}.{getattr(part, '__qualname__', repr(part))}"
     function: Any = inspect.unwrap(part.__init__ if inspect.isclass(part) else part)
     options = [p for p in inspect.signature(part).parameters.values() if p.kind is p.KEYWORD_ONLY]
@@ -97,9 +99,13 @@ def _schema(part: Callable[..., Any]) -> type[pydantic.BaseModel]:
         if option.annotation is option.empty:
             raise UsageError(f"The option {option.name!r} of {name} has no type annotation; its author must add one.")
         if isinstance(option.default, float) and not math.isfinite(option.default):
-            raise UsageError(f"The option {option.name!r} of {name} has a default that is not finite; make it None.")
+            raise UsageError(
+                f"The option {option.name!r} of {name} has a default that is not finite. Use None instead."
+            )
         if option.name == "name":
-            raise UsageError(f"{name} has an option called 'name', which in a recipe is the part's own; rename it.")
+            raise UsageError(
+                f"{name} has an option called 'name', which a recipe uses for the name of the part. Rename it."
+            )
     written = types.SimpleNamespace(__annotations__={option.name: option.annotation for option in options})
     config = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())
     try:
@@ -107,7 +113,7 @@ def _schema(part: Callable[..., Any]) -> type[pydantic.BaseModel]:
         defaults = {p.name: ... if p.default is p.empty else p.default for p in options}
         fields: dict[str, Any] = {key: (hints[key], default) for key, default in defaults.items()}
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that an option is called like a method of pydantic's is our business
+            warnings.simplefilter("ignore")  # an option may be named like a method of pydantic
             return pydantic.create_model(name, __config__=config, **fields)
     except (pydantic.errors.PydanticUserError, NameError, TypeError, ValueError) as error:
         raise UsageError(f"The options of {name} cannot be read: {str(error).splitlines()[0]}") from error
@@ -139,7 +145,7 @@ def _plain_type(kind: Any) -> str:
 
 
 def _json_value(value: Any) -> Any:
-    """Return what stands for a value that JSON does not know: a NumPy or torch number, a path, a device, a date."""
+    """Return a JSON value for one that JSON does not know: a NumPy or torch number, a path, a device, a date."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
@@ -147,10 +153,10 @@ def _complaint(where: str, error: Any) -> str:
     path = ".".join([where, *(str(step) for step in error["loc"])])
     message = error["msg"][0].lower() + error["msg"][1:]
     if error["type"] == "missing":
-        return f"{path} must be given."
-    return f"{path} = {_short(error['input'])}: {message}."
+        return f"{path} is required."
+    return f"{path} = {_shortened(error['input'])}: {message}."
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

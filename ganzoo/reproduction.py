@@ -1,11 +1,12 @@
-"""Reproducing a recipe's evidence: its command trained once a seed, the last and the best checkpoint of each measured,
-and the means written back into the registry file.
+"""Reproducing the evidence of a recipe: train its command once per seed, measure the last and the best checkpoint of
+each run, and write down the numbers, the pictures and the page.
 
-Called by ``ganzoo reproduce``. Runs that are there already (an earlier attempt was stopped) are gone on with.
+Called by ``ganzoo reproduce``. Runs that exist already, because an earlier attempt was stopped, are resumed.
 """
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import time
@@ -17,26 +18,30 @@ from typing import Any
 
 import torch
 
-from ganzoo import api, options
+from ganzoo import api, images, options
 from ganzoo.errors import UsageError
-from ganzoo.evaluation import cards
-from ganzoo.evaluation.cards import Card
 from ganzoo.evaluation.evaluator import Evaluator
-from ganzoo.plugins import Zoo
-from ganzoo.registry import Recipe, to_toml
-from ganzoo.trained import Run, load
+from ganzoo.pages import Places
+from ganzoo.recipes import Recipe, to_toml
+from ganzoo.run import Run, load
+from ganzoo.runs.directory import RECIPE, RunDirectory
+from ganzoo.runs.records import Record, versions
 from ganzoo.training.experiment import build, build_data
-from ganzoo.training.run import RECIPE, RunDirectory
 from ganzoo.training.settings import TrainSettings
+from ganzoo.zoo import Zoo
 
 
 @dataclass
 class Trial:
-    """One run: the cards of its last and of its best checkpoint (empty where nothing was measured while it trained),
-    and the processor's minutes (None where part of it was trained earlier)."""
+    """One run.
 
-    last: list[Card]
-    best: list[Card]
+    Attributes:
+        last, best: records of the last and the best checkpoint; ``best`` is empty if the run was never evaluated.
+        minutes: CPU minutes, or None if part of the run was trained earlier.
+    """
+
+    last: list[Record]
+    best: list[Record]
     minutes: float | None
 
 
@@ -50,33 +55,34 @@ def reproduce(
     zoo: Zoo,
     say: Callable[[str], object],
 ) -> dict[str, Any]:
-    """Train and measure, and return the evidence as a registry file holds it.
+    """Train and measure, and return the evidence.
 
     Args:
-        recipe: what is reproduced, with all that the command changes of it.
+        recipe: what is reproduced, including the changes that the command makes.
         command: what a user would type.
         seeds: one run each, in ``out/seed-N``.
-        n: samples measured on either side.
+        out: the folder of the runs.
+        n: number of samples on either side of a comparison.
         zoo: the plugins.
-        say: told what is being done.
+        say: is told about the progress.
 
     Raises:
-        UsageError: what is to be measured does not fit, or a run that is there is another one.
+        UsageError: the metrics do not fit, or an existing run has another recipe.
         GanzooError, Interrupted: as ``ganzoo.train``.
     """
-    for seed in seeds:  # all that can be wrong is found now, not after hours
+    for seed in seeds:  # find every mistake now, not after hours
         options.check(TrainSettings, api.adapt(recipe, seed=seed).train, "train")
     one = build(zoo, recipe)
-    data = build_data(zoo, recipe, {}, held_out=True)[0] if one.data.held_out else one.data
-    Evaluator(zoo, data, one.model.eval(), n=n, seed=0, device=one.device)
+    dataset = build_data(zoo, recipe, {}, for_evaluation=True)[0] if one.dataset.eval_options else one.dataset
+    Evaluator(zoo, dataset, one.model.eval(), n=n, seed=0, device=one.device)
     trials = []
     for number, seed in enumerate(seeds, start=1):
         say(f"Seed {seed} ({number} of {len(seeds)})")
         trials.append(_trial(api.adapt(recipe, seed=seed), out / f"seed-{seed}", n, str(one.device), zoo))
-    last = {card["metric"]: _summary(trials, "last", card) for card in trials[0].last}
+    last = {record["metric"]: _summary(trials, "last", record) for record in trials[0].last}
     headline, numbers = next(iter(last.items()))
     spread = f" ± {numbers['spread']:.2g}" if "spread" in numbers else ""
-    evidence: dict[str, Any] = {
+    found: dict[str, Any] = {
         "result": f"{headline} {numbers['mean']:.4g}{spread} ({len(seeds)} seed{'s'[: len(seeds) > 1]})",
         "command": command,
         "measured": datetime.now(UTC).date().isoformat(),
@@ -84,12 +90,36 @@ def reproduce(
         "samples": n,
     }
     if minutes := [trial.minutes for trial in trials if trial.minutes is not None]:
-        evidence["cpu_minutes"] = round(statistics.fmean(minutes), 2)
-    evidence |= {"machine": _machine()} | ({"commit": commit} if (commit := _commit()) else {})
-    evidence |= {"versions": cards.versions(), "last": last}
+        found["cpu_minutes"] = round(statistics.fmean(minutes), 2)
+    found |= {"machine": _machine()} | ({"commit": commit} if (commit := _commit()) else {})
+    found |= {"versions": versions(), "last": last}
     if all(trial.best for trial in trials):
-        evidence["best"] = {card["metric"]: _summary(trials, "best", card) for card in trials[0].best}
-    return evidence
+        found["best"] = {record["metric"]: _summary(trials, "best", record) for record in trials[0].best}
+    return found
+
+
+def save_pictures(run: Run, registry: Path) -> list[Path]:
+    """Write the pictures of a recipe's page from one of its runs: samples, and every preview of a model that shows more
+    than real samples and fakes. Return their paths.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    name, folder = run.recipe.name, Places.of(registry, run.recipe.name).pictures
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = images.pictures(run.sample(64, seed=0))
+    if pictures is not None and len(pictures) == 1:  # a scatter plot: the more points, the better
+        pictures = images.pictures(run.sample(2000, seed=0))
+    written = []
+    if pictures is not None:
+        images.save(images.grid(pictures), folder / f"{name}.png")
+        written.append(folder / f"{name}.png")
+    directory = RunDirectory(run.directory)
+    names = {path.stem.rpartition("-")[0] for path in directory.samples.glob("*.png")}
+    for what in sorted(names) if names - {"real", "fake"} else ():
+        latest = max(directory.samples.glob(f"{what}-????????.png"))
+        written.append(Path(shutil.copyfile(latest, folder / f"{name}.{what}.png")))
+    return written
 
 
 def _trial(recipe: Recipe, directory: Path, n: int, device: str, zoo: Zoo) -> Trial:
@@ -97,10 +127,10 @@ def _trial(recipe: Recipe, directory: Path, n: int, device: str, zoo: Zoo) -> Tr
     if fresh:
         api.train(recipe, out=directory, zoo=zoo)
     else:
-        there = RunDirectory.open(directory)
-        if to_toml(there.recipe) != to_toml(build(zoo, recipe).recipe):
+        existing = RunDirectory.open(directory)
+        if to_toml(existing.recipe) != to_toml(build(zoo, recipe).recipe):
             raise UsageError(f"{directory} is another run: its recipe.toml differs. Give another --out.")
-        if there.record.get("state") != "finished":
+        if existing.status.get("state") != "finished":
             api.resume(directory, zoo=zoo)
     minutes = (time.process_time() - began) / 60 if fresh else None
     last = load(directory, device=device, zoo=zoo)
@@ -108,9 +138,9 @@ def _trial(recipe: Recipe, directory: Path, n: int, device: str, zoo: Zoo) -> Tr
     return Trial(measured, _best(directory, last, measured, n, device, zoo), minutes)
 
 
-def _best(directory: Path, last: Run, measured: list[Card], n: int, device: str, zoo: Zoo) -> list[Card]:
-    """Return the cards of the best checkpoint, or those of the last where that is the same one; none where there is no
-    best, because nothing was measured while it trained."""
+def _best(directory: Path, last: Run, measured: list[Record], n: int, device: str, zoo: Zoo) -> list[Record]:
+    """Return the records of the best checkpoint, or those of the last if it is the same one; empty if there is no best
+    checkpoint."""
     try:
         best = load(directory, checkpoint="best", device=device, zoo=zoo)
     except UsageError:
@@ -118,14 +148,15 @@ def _best(directory: Path, last: Run, measured: list[Card], n: int, device: str,
     return measured if best.step == last.step else best.evaluate(n=n)
 
 
-def _summary(trials: Sequence[Trial], which: str, like: Card) -> dict[str, Any]:
+def _summary(trials: Sequence[Trial], which: str, like: Record) -> dict[str, Any]:
     """Return the mean, the standard deviation over the seeds, and the values of one metric."""
-    series = [card["value"] for trial in trials for card in getattr(trial, which) if card["metric"] == like["metric"]]
-    spread = {"spread": _short(statistics.stdev(series))} if len(series) > 1 else {}
-    return {"mean": _short(statistics.fmean(series)), **spread, "values": [_short(value) for value in series]}
+    records = [record for trial in trials for record in getattr(trial, which) if record["metric"] == like["metric"]]
+    values = [record["value"] for record in records]
+    spread = {"spread": _rounded(statistics.stdev(values))} if len(values) > 1 else {}
+    return {"mean": _rounded(statistics.fmean(values)), **spread, "values": [_rounded(value) for value in values]}
 
 
-def _short(value: float) -> float:
+def _rounded(value: float) -> float:
     return float(f"{value:.6g}")
 
 
@@ -136,8 +167,8 @@ def _machine() -> str:
 
 
 def _commit() -> str:
-    """Return the commit of the checkout that ganzoo runs from, with a plus sign if its code was changed since; empty
-    where it was installed from a package."""
+    """Return the commit of the checkout that ganzoo runs from, with a plus sign if its code was changed since; empty if
+    it was installed from a package."""
     root = Path(__file__).parent.parent
     if not (root / ".git").exists():
         return ""

@@ -1,31 +1,35 @@
-"""The classic losses and penalties as the zoo has them, for their tests."""
+"""The classic losses and penalties of the zoo, for their tests."""
 
 import torch
 
 from ganzoo import AdversarialLoss
-from ganzoo.plugins import Zoo
+from ganzoo.zoo import Zoo
 
 ZOO = Zoo()
 RELATIVISTIC = ["relativistic", "relativistic-average", "relativistic-paired"]
-KEEPS_SMOOTH = {"penalties.gradient-penalty.weight": 1.0, "loss.generator_every": 1}  # what wasserstein needs on ring8
+KEEPS_SMOOTH = {"penalties.gradient-penalty.weight": 1.0, "loss.n_critic": 1}  # what wasserstein needs on ring8
+CLASSES = {kind: {part.name: part.load() for part in ZOO.parts(kind)} for kind in ("loss", "penalty")}
 
 
-def for_any_model(kind, part):
-    """Whether it asks for no more than latents and scores, as dcgan has them."""
-    if kind == "penalties":
-        return set(part.uses) <= {"judge"} and not part.needs and part.player == "discriminator"
-    plain = issubclass(part, AdversarialLoss) and (part.uses, part.needs) == (AdversarialLoss.uses, ())
-    return plain and part.real_terms is AdversarialLoss.real_terms and part.fake_terms is AdversarialLoss.fake_terms
+def fits_any_model(part):
+    """Return whether a loss or a penalty needs no more of a model than latents and scores."""
+    if not issubclass(part, AdversarialLoss):
+        needs = getattr(part, "player", None) == "discriminator" and set(part.required_methods) <= {"discriminate"}
+        return needs and not part.required_fields
+    own = (part.required_methods, part.required_fields, part.real_head_losses, part.fake_head_losses)
+    base = AdversarialLoss
+    return own == (base.required_methods, (), base.real_head_losses, base.fake_head_losses)
 
 
-CLASSES = {kind: {p.name: p.load() for p in ZOO.parts(kind)} for kind in ("losses", "penalties")}
-LOSSES, PENALTIES = (
-    sorted(name for name, part in parts.items() if for_any_model(kind, part)) for kind, parts in CLASSES.items()
-)
+LOSSES, PENALTIES = (sorted(name for name, part in parts.items() if fits_any_model(part)) for parts in CLASSES.values())
 
 
 def loss_of(name, **options):
-    return CLASSES["losses"][name](**options)
+    return CLASSES["loss"][name](**options)
+
+
+def penalty_of(name, **options):
+    return CLASSES["penalty"][name](**options)
 
 
 def column(*values):
@@ -33,6 +37,6 @@ def column(*values):
 
 
 def both(loss, real, fake):
-    """What the discriminator and the generator minimise."""
+    """Return what the discriminator and the generator minimize."""
     generator = loss.generator(fake, real if loss.relativistic else None)
     return loss.discriminator(real, fake).item(), generator.item()

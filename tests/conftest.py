@@ -84,7 +84,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
 @pytest.fixture
 def toy_zoo(install):
     """The zoo with the parts of tests/toys.py in it."""
-    from ganzoo.plugins import Zoo
+    from ganzoo.zoo import Zoo
     from tests import toys
 
     install("toys", toys.plugin())

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 import ganzoo
-from ganzoo import AdversarialLoss, Metric, Model, Penalty, Score, TensorData
-from ganzoo.registry import PartChoice, Recipe
+from ganzoo import AdversarialLoss, Metric, Model, Penalty, Score, TensorDataset
+from ganzoo.recipes import PartChoice, Recipe
 
 PARTS = {
     "data": {"pairs": "Pairs"},
@@ -39,12 +39,12 @@ def recipe(model="translator", loss="non-saturating", data="pairs", **more):
     )
 
 
-class Pairs(TensorData):
+class JointDiscriminator(TensorDataset):
     """Little pictures, their negatives, and labels; in the part that is held out the labels are turned round."""
 
     metrics = ("distance", "labels")
-    held_out = {"held": True}
-    validation = {"seed": 1}
+    eval_options = {"held": True}
+    validation_options = {"seed": 1}
 
     def __init__(self, *, held: bool = False, seed: int = 0) -> None:
         rng = torch.Generator().manual_seed(2 * seed + held)
@@ -52,49 +52,49 @@ class Pairs(TensorData):
         label = torch.arange(64) % 4
         super().__init__({"image": image, "negative": 255 - image, "label": label}, classes={"label": 4})
 
-    def measured(self, sample):
+    def postprocess(self, sample):
         return sample[..., 2:6, 2:6]
 
 
-class Translator(Model):
+class ResnetGenerator(Model):
     """Makes a picture from its negative."""
 
-    given = ("negative",)
+    condition_fields = ("negative",)
 
     def __init__(self, fields) -> None:
         super().__init__(fields)
         self.generator = nn.Conv2d(1, 1, 1)
         self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
 
-    def latent(self, n, rng):
+    def sample_latent(self, n, rng):
         return {}
 
     def generate(self, latent):
         return self.generator(latent["negative"])
 
-    def judge(self, sample, given):
-        return {"score": self.discriminator(sample + given["negative"])}
+    def discriminate(self, sample, condition):
+        return {"score": self.discriminator(sample + condition["negative"])}
 
 
 class Labelled(Model):
-    across = False
-    needs = ("label",)
+    batch_dependent = False
+    required_fields = ("label",)
 
     def __init__(self, fields) -> None:
         super().__init__(fields)
         self.generator = nn.Sequential(nn.Embedding(fields["label"].classes, 64), nn.Unflatten(1, (1, 8, 8)), nn.Tanh())
-        self.body = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+        self.trunk = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
 
     players = {"discriminator": ("body",), "generator": ("generator",)}
 
-    def latent(self, n, rng):
+    def sample_latent(self, n, rng):
         return {"label": torch.randint(4, (n,), generator=rng, device=rng.device)}
 
     def generate(self, latent):
         return self.generator(latent["label"])
 
-    def judge(self, sample, given):
-        found = self.body(sample)
+    def discriminate(self, sample, condition):
+        found = self.trunk(sample)
         return {"score": found[:, :1], "class": found[:, 1:]}
 
 
@@ -105,32 +105,32 @@ class Classed(AdversarialLoss):
     def generator(self, fake, real):
         return -fake.mean()
 
-    def real_terms(self, judged, given):
-        return {"class-real": nn.functional.cross_entropy(judged["class"], given["label"])}
+    def real_head_losses(self, heads, condition):
+        return {"class-real": nn.functional.cross_entropy(heads["class"], condition["label"])}
 
-    def fake_terms(self, judged, given):
-        return {"class": nn.functional.cross_entropy(judged["class"], given["label"])}
+    def fake_head_losses(self, heads, condition):
+        return {"class": nn.functional.cross_entropy(heads["class"], condition["label"])}
 
 
 class Distance(Metric):
     def measure(self, fake, real):
         assert fake.values.shape[1:] == (1, 4, 4)
         gap = (fake.values.double() - real.values.double()).abs().mean().item()
-        return {"distance": Score(gap, "lower", {"held": fake.data.held_out["held"]})}
+        return {"distance": Score(gap, "lower", {"held": fake.data.eval_options["held"]})}
 
 
 class Labels(Metric):
-    needs = ("label",)
+    required_fields = ("label",)
 
     def measure(self, fake, real):
-        same = (fake.given["label"] == real.given["label"]).double().mean().item()
+        same = (fake.extras["label"] == real.extras["label"]).double().mean().item()
         return {"labels-that-match": Score(same, "higher")}
 
 
 class Shrink(Penalty):
     """Pulls the discriminator's last weights to 0; counts how often it was asked, and clips afterwards."""
 
-    uses = ("judge",)
+    required_methods = ("discriminate",)
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class Shrink(Penalty):
         self.most = most
         self.register_buffer("asked", torch.zeros(()))
 
-    def term(self, model, real, now):
+    def term(self, model, real, shared):
         self.asked += 1
         return model.discriminator[1].weight.sum()
 
@@ -153,7 +153,7 @@ class Shrink(Penalty):
 
 
 class Nothing(Penalty):
-    def term(self, model, real, now):
+    def term(self, model, real, shared):
         return None
 
 
@@ -164,5 +164,5 @@ class ForNobody(Nothing):
 class Namesake(Nothing):
     """Has the name of the loss's own term."""
 
-    def term(self, model, real, now):
+    def term(self, model, real, shared):
         return real[model.target].mean()

@@ -1,4 +1,4 @@
-"""``ganzoo evaluate``: numbers for a trained run."""
+"""``ganzoo evaluate``: measure a trained run."""
 
 import json
 from pathlib import Path
@@ -6,64 +6,49 @@ from typing import Any
 
 import click
 
-from ganzoo.cli import tables
-from ganzoo.cli.run import assignment
+from ganzoo.cli import options, tables
 
 
 @click.command("evaluate")
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--metrics", metavar="NAME,...", help="Such as fd,kid,prdc or fid; the data set's own unless given.")
+@options.directory
+@click.option("--metrics", metavar="NAME,...", help="Such as fd,kid,prdc or fid.  [default: the dataset's]")
 @click.option(
     "-n", "--number", type=click.IntRange(1), default=10_000, show_default=True, help="Samples on either side."
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise and the real samples.")
-@click.option("--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint.")
-@click.option("--extractor", metavar="NAME", help="Whose features: see 'ganzoo list --kind extractors'.")
+@options.checkpoint
+@click.option("--extractor", metavar="NAME", help="The feature extractor: see 'ganzoo list --kind extractors'.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The extractor's weights, instead of a download.")
-@click.option("--sha256", metavar="HASH", help="What the weights' SHA-256 must be, if not the published one.")
+@click.option("--sha256", metavar="HASH", help="SHA-256 of the weights, if they are not the published ones.")
 @click.option("--real", is_flag=True, help="Measure other real samples instead: how good the numbers can get.")
-@click.option(
-    "--set",
-    "assignments",
-    metavar="PATH=VALUE",
-    multiple=True,
-    help="Of the real data or a metric, as in data.split=test or prdc.nearest=3; repeatable.",
-)
-@click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to compute.")
-@click.option("--json", "as_json", is_flag=True, help="Print the cards, for programs.")
+@options.settings("Options of the dataset or of a metric, such as data.split=test or prdc.nearest=3")
+@options.device
+@click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def command(
-    directory: Path,
-    metrics: str | None,
-    number: int,
-    checkpoint: str,
-    device: str,
-    assignments: tuple[str, ...],
-    as_json: bool,
-    **options: Any,
+    directory: Path, metrics: str | None, number: int, checkpoint: str, device: str, as_json: bool, **arguments: Any
 ) -> None:
     """Measure a trained run.
 
     Samples of the run in DIRECTORY are compared with as many real ones. The same seed gives the same numbers, to the
-    last digit; each is kept, with all it takes to get it again, in DIRECTORY/evaluations.jsonl.
+    last digit. Each is recorded in DIRECTORY/evaluations.jsonl, with everything needed to reproduce it.
     """
-    settings = dict(assignment(text) for text in assignments)
-    names = [name.strip() for name in (metrics or "").split(",") if name.strip()]
-    from ganzoo import trained
+    import ganzoo
 
-    run = trained.load(directory, checkpoint=checkpoint, device=device)
-    cards = run.evaluate(names, n=number, settings=settings, **options)
+    run = ganzoo.load(directory, checkpoint=checkpoint, device=device)
+    records = run.evaluate(options.names(metrics), n=number, **arguments)
     if as_json:
-        click.echo(json.dumps(cards, indent=2))
+        click.echo(json.dumps(records, indent=2))
         return
-    what = "other real samples" if cards[0]["checkpoint"] == "real" else f"step {run.step} ({checkpoint})"
-    source = ", ".join([cards[0]["data"]["name"], *(f"{k}={v}" for k, v in cards[0]["data"].items() if k != "name")])
+    what = "other real samples" if records[0]["checkpoint"] == "real" else f"step {run.step} ({checkpoint})"
+    data = records[0]["data"]
+    source = ", ".join([data["name"], *(f"{key}={value}" for key, value in data.items() if key != "name")])
     click.echo(f"{directory}: {what}, {number} samples against as many of {source}")
-    tables.show(["METRIC", "VALUE", "BETTER", "SECONDS", "DETAILS"], [_row(card) for card in cards])
+    tables.show(["METRIC", "VALUE", "BETTER", "SECONDS", "DETAILS"], [_row(record) for record in records])
 
 
-def _row(card: dict[str, Any]) -> list[str]:
-    details = "; ".join(f"{name} {_short(value)}" for name, value in card["details"].items())
-    return [card["metric"], repr(card["value"]), card["better"], f"{card['seconds']:.1f}", details]
+def _row(record: dict[str, Any]) -> list[str]:
+    details = "; ".join(f"{name} {_short(value)}" for name, value in record["details"].items())
+    return [record["metric"], repr(record["value"]), record["better"], f"{record['seconds']:.1f}", details]
 
 
 def _short(value: Any) -> str:

@@ -1,36 +1,39 @@
-"""``ganzoo export``: what generates, as a file that runs without ganzoo."""
+"""``ganzoo export``: the generator as a file that runs without ganzoo."""
 
 from pathlib import Path
 
 import click
 
+from ganzoo.cli import options
+
 
 @click.command("export")
-@click.argument("directory", type=click.Path(path_type=Path))
+@options.directory
 @click.option(
     "--format",
     "kind",
     metavar="onnx|torch",
-    help="ONNX, or torch's own ExportedProgram. [default: by --out, else onnx]",
+    help="ONNX, or torch's ExportedProgram.  [default: by the name in --out, otherwise onnx]",
 )
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="The file, .onnx or .pt2. [default: generator.onnx or generator.pt2 in DIRECTORY]",
+    help="The file, .onnx or .pt2.  [default: generator.onnx or generator.pt2 in DIRECTORY]",
 )
-@click.option("--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint.")
+@options.checkpoint
 def command(directory: Path, kind: str | None, out: Path | None, checkpoint: str) -> None:
-    """Export what generates, to use elsewhere.
+    """Export the generator to a standalone file.
 
-    The run is the one in DIRECTORY. The file takes what the model's latents hold, by name, for any number of samples,
-    and needs neither ganzoo nor the plugin. It is compared with the model before it is put in place.
+    The run is the one in DIRECTORY. The file takes the latents by name, for any number of samples, and needs neither
+    ganzoo nor the plugin. It is compared with the model before it is put in place.
     """
-    from ganzoo import export, trained
+    import ganzoo
+    from ganzoo import export
 
     export.destination(directory, out, kind)
-    run = trained.load(directory, checkpoint=checkpoint)
-    made = export.save(run, out, format=kind)
+    run = ganzoo.load(directory, checkpoint=checkpoint)
+    made = run.export(out, format=kind)
     size = made.path.stat().st_size / 2**20
     click.echo(f"Step {run.step} of {run.recipe.name}: {made.path} ({size:.1f} MiB)")
     click.echo(f"It differs from the model by at most {made.difference:.1e}. It takes, for n samples:")

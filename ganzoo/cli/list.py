@@ -7,21 +7,25 @@ import click
 
 from ganzoo.cli import tables
 from ganzoo.errors import UsageError
-from ganzoo.plugins import KINDS, Entry, Plugin, Zoo
+from ganzoo.parts import PLURALS, Plugin
+from ganzoo.zoo import Entry, Zoo
 
-_NOBODY = Plugin("-", "-", "-")
+_NO_PLUGIN = Plugin("-", "-", "-")
 
 
 @click.command("list")
-@click.option("--kind", type=click.Choice(["recipes", *KINDS, "plugins"]), default="recipes", help="What to list.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of objects, for programs.")
-def command(kind: str, as_json: bool) -> None:
+@click.option("--kind", type=click.Choice(["recipes", *PLURALS, "plugins"]), default="recipes", help="What to list.")
+@click.option("--task", metavar="TEXT", help="Only recipes whose task contains this text, such as image-to-image.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
+def command(kind: str, task: str | None, as_json: bool) -> None:
     """List the zoo: recipes, the parts they are made of, or plugins.
 
     What is broken is listed too, with its error.
     """
     zoo = Zoo()
     rows = _rows(zoo, kind)
+    if task is not None:
+        rows = _of_task(rows, task)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -38,18 +42,28 @@ def command(kind: str, as_json: bool) -> None:
 
 
 def _rows(zoo: Zoo, kind: str) -> list[dict[str, Any]]:
-    """Return what to list, each with ``error``: None where nothing is wrong."""
+    """Return what to list. Each row has ``error``: None if nothing is wrong."""
     if kind == "recipes":
-        return [_entry(entry) for entry in zoo.entries()]
+        return [_recipe_row(zoo, entry) for entry in zoo.entries()]
     if kind == "plugins":
-        sound = [{**_origin(plugin), "error": None} for plugin in zoo.plugins]
-        return sound + [{**_origin(problem.plugin), "error": problem.error} for problem in zoo.broken]
-    parts = zoo.parts(kind)
+        working = [{**_origin(plugin), "error": None} for plugin in zoo.plugins]
+        return working + [{**_origin(problem.plugin), "error": problem.error} for problem in zoo.broken]
+    parts = zoo.parts(PLURALS[kind])
     return [{"name": part.name, "object": part.target, **_origin(part.plugin), "error": None} for part in parts]
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
-    origin = _origin(entry.plugin or _NOBODY)
+def _of_task(rows: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
+    if not rows or "task" not in rows[0]:
+        raise UsageError("--task is for recipes: leave out --kind.")
+    found = [row for row in rows if task.lower() in row["task"].lower()]
+    if not found:
+        tasks = sorted({row["task"] for row in rows if row["task"] and not row["error"]})
+        raise UsageError(f"No recipe has the task {task!r}. Available: {', '.join(tasks)}.")
+    return found
+
+
+def _recipe_row(zoo: Zoo, entry: Entry) -> dict[str, Any]:
+    origin = _origin(entry.plugin or _NO_PLUGIN)
     recipe = entry.recipe
     if isinstance(recipe, UsageError):
         names = dict.fromkeys(("task", "data", "model", "loss"), "broken")
@@ -61,7 +75,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "model": recipe.model.name,
         "loss": recipe.loss.name,
         **origin,
-        "evidence": recipe.evidence.get("result", ""),
+        "evidence": zoo.evidence(entry).get("result", ""),
         "error": None,
     }
 

@@ -1,19 +1,22 @@
-"""``ganzoo new``: a plugin package to start from, written out of the templates in ganzoo/template."""
+"""``ganzoo new``: a plugin to start from, written from the templates in ganzoo/template."""
 
 import keyword
 import re
 import shlex
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-from ganzoo.cli.places import check_new_folder
+from ganzoo.cli.paths import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.plugins import OUR_COMMANDS, Zoo
+from ganzoo.parts import KINDS
+from ganzoo.recipes import PARTS
+from ganzoo.zoo import BUILTIN_COMMANDS, OWN_DISTRIBUTION, Zoo
 
 TEMPLATE = Path(__file__).parent.parent / "template"
-PLACES = {
+PACKAGE = {
     "pyproject.toml.jinja": "pyproject.toml",
     "README.md.jinja": "README.md",
     "gitignore.jinja": ".gitignore",
@@ -26,53 +29,99 @@ PLACES = {
 }
 """Template -> the file it becomes."""
 
+IN_TREE = {
+    "in_tree/__init__.py.jinja": "plugins/gans/{module}/__init__.py",
+    "in_tree/model.py.jinja": "plugins/gans/{module}/model.py",
+    "in_tree/test_gan.py.jinja": "tests/gans/test_{name}.py",
+}
+
 
 @click.command("new")
 @click.argument("name")
-@click.option("--out", type=click.Path(path_type=Path), help="The folder to make. [default: NAME]")
-def command(name: str, out: Path | None) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to make.  [default: NAME]")
+@click.option("--in-tree", is_flag=True, help="For contributors: add a GAN to this checkout of ganzoo.")
+def command(name: str, out: Path | None, in_tree: bool) -> None:
     """Write a plugin to start from.
 
-    NAME is what it will be called, such as my-gan. It is a package with a data set, a model, a loss, a recipe and
-    tests, which installs, trains and passes at once: change one part at a time.
+    NAME is the name of the plugin, such as my-gan. It is a package with a dataset, a model, a loss, a recipe and tests.
+    It installs, trains and passes its tests at once: change one part at a time.
     """
+    if in_tree:
+        if out:
+            raise UsageError("--in-tree writes into this checkout: leave out --out.")
+        _add_in_tree(name)
+        return
     module = check_name(name, Zoo())
     folder = out or Path(name)
     check_new_folder(folder, "--out")
-    for place, text in render(name, module).items():
-        path = folder / place
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise GanzooError(f"Cannot write {path}: {error.strerror or error}.") from error
-        click.echo(f"  {path}")
+    _write({folder / place: text for place, text in render(PACKAGE, name, module).items()})
     click.echo(
-        f"\nA plugin that works already. Install it, train it, check it, test it:\n  cd {shlex.quote(str(folder))}"
+        f"\nThe plugin works as it is. Install it, train it, check it, test it:\n  cd {shlex.quote(str(folder))}"
     )
     for line in ('pip install -e ".[test]"', f"ganzoo run {name}", f"ganzoo check {name}", "pytest"):
         click.echo(f"  {line}")
     click.echo("Then change one part at a time.")
 
 
+def _add_in_tree(name: str) -> None:
+    """Add a folder, an entry point and a recipe to the checkout in the current folder."""
+    pyproject, registry = Path("pyproject.toml"), Path("registry.toml")
+    try:
+        project = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]
+        text = registry.read_text(encoding="utf-8")
+    except (OSError, ValueError, KeyError):
+        project, text = {}, ""
+    if project.get("name") != OWN_DISTRIBUTION or not text:
+        raise UsageError("--in-tree works in the root folder of a checkout of ganzoo, and this is not one.")
+    module = "ganzoo_" + check_name(name, Zoo())
+    files = {Path(place): text for place, text in render(IN_TREE, name, module).items()}
+    if existing := [path for path in files if path.exists()]:
+        raise UsageError(f"{existing[0]} exists already. Give another name.")
+    points = {**project["entry-points"]["ganzoo"], name: module}
+    block = "".join(f'{key} = "{value}"\n' for key, value in sorted(points.items()))
+    source = pyproject.read_text(encoding="utf-8")
+    files[pyproject] = re.sub(
+        r"(?<=\[project\.entry-points\.ganzoo\]\n)(?:[^\[\n].*\n)*", lambda _: block, source, count=1
+    )
+    (recipe,) = render({"in_tree/recipe.toml.jinja": "recipe"}, name, module).values()
+    files[registry] = f"{text.rstrip()}\n\n{recipe}"
+    _write(files)
+    click.echo("\nThe next steps:")
+    for line in ("pip install -e .", f"ganzoo check {name}-mnist", f"ganzoo reproduce {name}-mnist"):
+        click.echo(f"  {line}")
+    click.echo("Then add a line to CHANGELOG.md. See plugins/README.md.")
+
+
+def _write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise GanzooError(f"Cannot write {path}: {error.strerror or error}.") from error
+        click.echo(f"  {path}")
+
+
 def check_name(name: str, zoo: Zoo) -> str:
-    """Return the module a plugin of that name is: ``my_gan`` for ``my-gan``.
+    """Return the module name of a plugin: ``my_gan`` for ``my-gan``.
 
     Raises:
-        UsageError: it is no name for a package, or it is taken; the message says by what.
+        UsageError: it is not a name for a package, or it is taken; the message says by what.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         raise UsageError(
-            f"{name!r} cannot be a plugin's name: use lower-case letters, digits and single hyphens, and begin with a "
-            f"letter; such as {better or 'my-gan'}."
+            f"{name!r} cannot be the name of a plugin: use lower-case letters, digits and single hyphens, starting "
+            f"with a letter; such as {better or 'my-gan'}."
         )
     module = name.replace("-", "_")
     owners = [f"the plugin {plugin}" for plugin in zoo.plugins if plugin.name == name]
     owners += [f"a recipe of {entry.origin}" for entry in zoo.entries() if entry.name == name]
-    for kind, what in (("data", "the data set"), ("models", "the model"), ("losses", "the loss")):
-        owners += [f"{what} of the plugin {part.plugin}" for part in zoo.parts(kind) if part.name == name]
-    if name in OUR_COMMANDS:
+    for kind in PARTS:
+        owners += [
+            f"the {KINDS[kind].word} of the plugin {part.plugin}" for part in zoo.parts(kind) if part.name == name
+        ]
+    if name in BUILTIN_COMMANDS:
         owners.append(f"the command 'ganzoo {name}'")
     if keyword.iskeyword(module):
         owners.append("Python, as a keyword")
@@ -83,16 +132,16 @@ def check_name(name: str, zoo: Zoo) -> str:
     return module
 
 
-def render(name: str, module: str) -> dict[str, str]:
-    """Return the files of a new plugin: place -> text."""
+def render(places: dict[str, str], name: str, module: str) -> dict[str, str]:
+    """Return the files of a new plugin: path -> text."""
     import jinja2
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     return {
-        place.format(module=module): environment.get_template(source).render(name=name, module=module)
-        for source, place in PLACES.items()
+        place.format(module=module, name=name): environment.get_template(source).render(name=name, module=module)
+        for source, place in places.items()
     }
 
 

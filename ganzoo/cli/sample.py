@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ganzoo.cli.places import check_new_folder
+from ganzoo.cli import options
+from ganzoo.cli.paths import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
 
 if TYPE_CHECKING:
@@ -14,31 +15,31 @@ if TYPE_CHECKING:
 
 
 @click.command("sample")
-@click.argument("directory", type=click.Path(path_type=Path))
+@options.directory
 @click.option("-n", "--number", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="How many.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the noise.")
-@click.option("--label", type=int, metavar="N", help="All of this class, where the model can be asked for one.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
+@click.option("--label", type=int, metavar="N", help="Draw this class only, if the model has classes.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="grid.png for one picture, .pt or .npz for a tensor, a name without a dot for a folder of single pictures. "
-    "[default: DIRECTORY/grid.png]",
+    help="A .png file for one picture, .pt or .npz for a tensor, a name without a suffix for a folder of single "
+    "pictures.  [default: DIRECTORY/grid.png]",
 )
-@click.option("--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint.")
-@click.option("--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to generate.")
+@options.checkpoint
+@options.device
 def command(
     directory: Path, number: int, seed: int, label: int | None, out: Path | None, checkpoint: str, device: str
 ) -> None:
     """Draw samples from a trained run.
 
-    The run is the one in DIRECTORY; the same seed gives the same samples.
+    The run is the one in DIRECTORY. The same seed gives the same samples.
     """
     if out:
         _check(out)
-    from ganzoo import trained
+    import ganzoo
 
-    run = trained.load(directory, checkpoint=checkpoint, device=device)
+    run = ganzoo.load(directory, checkpoint=checkpoint, device=device)
     out = out or directory / "grid.png"
     samples = run.sample(number, seed, label=label)
     try:
@@ -49,11 +50,11 @@ def command(
 
 
 def _check(out: Path) -> None:
-    """Find out before the work whether the output can be meant."""
+    """Check the output before the work."""
     if out.suffix.lower() not in (".png", ".pt", ".npz", ""):
-        raise UsageError(f"Cannot tell what to write to {out}: give a .png, .pt or .npz file, or a folder.")
+        raise UsageError(f"The format of {out} is unclear: give a .png, .pt or .npz file, or a folder.")
     if out.suffix and out.is_dir():
-        raise UsageError(f"{out} is a folder. Give the name of a file, or one without a dot for single pictures.")
+        raise UsageError(f"{out} is a folder. Give the name of a file, or one without a suffix for single pictures.")
     if out.suffix and not out.parent.is_dir():
         raise UsageError(f"The folder {out.parent} of {out.name} does not exist.")
     if not out.suffix:
@@ -72,7 +73,7 @@ def _write(samples: "Tensor", out: Path) -> None:
         torch.save(samples, buffer)
         out.write_bytes(buffer.getbuffer())
     elif kind == ".npz":
-        with out.open("wb") as file:  # by a name, NumPy would add a suffix to .NPZ
+        with out.open("wb") as file:  # given a name, NumPy would append a suffix to .NPZ
             np.savez_compressed(file, samples=samples.numpy())
     elif (pictures := images.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
         raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be drawn like this: give .npz or .pt.")

@@ -1,71 +1,109 @@
-"""``ganzoo show``: all about one recipe, or about one part."""
+"""``ganzoo show``: everything about one recipe or one part."""
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ganzoo.cli import reproduce, tables
+from ganzoo import evidence
+from ganzoo.cli import tables
+from ganzoo.cli.reproduce import print_evidence
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.plugins import KINDS, Part, Zoo
-from ganzoo.registry import Recipe
+from ganzoo.parts import KINDS
+from ganzoo.recipes import PARTS, Recipe, read_one, text_of
+from ganzoo.zoo import Zoo
 
-_OTHER = ("extractors", "commands")  # they have no options
+_WITHOUT_OPTIONS = ("extractor", "command")
 
 
 @click.command("show")
 @click.argument("name")
-def command(name: str) -> None:
-    """Show all about a recipe, or about a part.
+@click.option("--source", is_flag=True, help="Print the code of a recipe: model, loss, penalties, and its turns.")
+def command(name: str, source: bool) -> None:
+    """Show everything about a recipe, or about a part.
 
-    Of a recipe: its paper and equation, every setting with default, type and meaning, its evidence, and how to run it.
-    NAME is a recipe from 'ganzoo list', a recipe file, or a data set, model, loss, penalty or metric from 'ganzoo list
+    For a recipe: paper and equation, every setting with default, type and meaning, the evidence, and how to run it.
+    NAME is a recipe from 'ganzoo list', a recipe file, or a dataset, model, loss, penalty or metric from 'ganzoo list
     --kind'.
     """
-    from ganzoo.api import find_recipe
+    from ganzoo.api import is_recipe_file
 
     zoo = Zoo()
-    try:
-        found = find_recipe(zoo, name)
-    except UsageError:
-        parts = [part for kind in KINDS if kind not in _OTHER for part in zoo.parts(kind)]
-        chosen = [part for part in parts if name in (part.name, f"{part.plugin.name}/{part.name}")]
-        if not chosen:
-            raise
-        for part in chosen:
-            _part(part)
-        return
-    _head(zoo, found)
-    click.echo()
-    tables.show(["SETTING", "HERE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, found))
-    click.secho("\nEvidence", bold=True)
-    if found.evidence:
-        reproduce.show(found.evidence)
-        click.echo(f"  Get it again: ganzoo reproduce {name}")
+    if is_recipe_file(name):
+        recipe, origin = read_one(Path(name)), Path(name)
     else:
-        click.echo("  none yet")
+        try:
+            entry = zoo.entry(name)
+        except UsageError:
+            _show_parts(zoo, name, source)
+            return
+        recipe, origin = zoo.recipe(name), entry.origin
+    if source:
+        _show_source(zoo, recipe, origin)
+        return
+    _show_head(zoo, recipe)
+    click.echo()
+    tables.show(["SETTING", "HERE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, recipe))
+    _show_evidence(name, origin, recipe)
     click.secho("\nHow to run it", bold=True)
     click.echo(f"  ganzoo run {name}")
     click.echo(f"  ganzoo run {name} --epochs 5 --set SETTING=VALUE")
+    click.echo(f"\nIts code: ganzoo show {name} --source")
 
 
-def _part(part: Part) -> None:
-    """Print what a part says of itself, and its options."""
+def _show_evidence(name: str, origin: Path, recipe: Recipe) -> None:
+    click.secho("\nEvidence", bold=True)
+    try:
+        measured = evidence.read(origin, recipe.name)
+    except UsageError as error:
+        click.secho(f"  {error}", fg="red")
+        return
+    if measured:
+        print_evidence(measured)
+        click.echo(f"  Reproduce it: ganzoo reproduce {name}")
+    else:
+        click.echo("  none yet")
+
+
+def _show_source(zoo: Zoo, recipe: Recipe, origin: Path) -> None:
+    from ganzoo.source import source_of
+
+    found = source_of(zoo, recipe)
+    click.secho(f"# {recipe.name}: the turns of a step", bold=True)
+    for line in found.turns:
+        click.echo(f"#   {line}")
+    for title, code in found.files:
+        click.secho(f"\n# --- {title}", bold=True)
+        click.echo(code.rstrip())
+    click.secho("\n# --- the recipe", bold=True)
+    click.echo(text_of(origin, recipe.name))
+
+
+def _show_parts(zoo: Zoo, name: str, source: bool) -> None:
+    """Print what parts of that name say about themselves, and their options.
+
+    Raises:
+        UsageError: there is no recipe and no part of that name.
+    """
     from ganzoo import options
 
-    loaded = part.load()
-    click.secho(f"{part.name} ({part.kind}), of the plugin {part.plugin}", bold=True)
-    click.echo(inspect.getdoc(loaded) or "")
-    rows = [
-        [setting.name, "(must be given)" if setting.required else _short(setting.default), setting.type, setting.help]
-        for setting in options.settings_of(loaded)
-    ]
-    if rows:
-        click.echo()
-        tables.show(["OPTION", "DEFAULT", "TYPE", "MEANING"], rows)
+    kinds = [kind for kind in KINDS if kind not in _WITHOUT_OPTIONS]
+    parts = [part for kind in kinds for part in zoo.parts(kind)]
+    chosen = [part for part in parts if name in (part.name, f"{part.plugin.name}/{part.name}")]
+    if not chosen:
+        zoo.entry(name)  # raises the error, with the nearest recipe
+    for part in chosen:
+        loaded = part.load()
+        click.secho(f"{part.name} ({KINDS[part.kind].word}), of the plugin {part.plugin}", bold=True)
+        click.echo(inspect.getsource(loaded) if source else inspect.getdoc(loaded) or "")
+        rows = [[option.name, _default(option), option.type, option.help] for option in options.options_of(loaded)]
+        if rows and not source:
+            click.echo()
+            tables.show(["OPTION", "DEFAULT", "TYPE", "MEANING"], rows)
 
 
-def _head(zoo: Zoo, recipe: Recipe) -> None:
+def _show_head(zoo: Zoo, recipe: Recipe) -> None:
     click.secho(f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, bold=True)
     for line in (recipe.summary, recipe.equation):
         if line:
@@ -73,57 +111,65 @@ def _head(zoo: Zoo, recipe: Recipe) -> None:
     if paper := recipe.paper:
         byline = ", ".join(str(paper[key]) for key in ("authors", "title", "year", "url") if key in paper)
         click.echo(f"  Paper: {byline}")
-    parts = [("data", "data", recipe.data.name), ("model", "models", recipe.model.name)]
-    parts += [("loss", "losses", recipe.loss.name), *(("penalty", "penalties", name) for name in recipe.penalties)]
-    for kind, hook, name in parts:
+    for kind, name in _parts_of(recipe):
         try:
-            click.echo(f"  {kind:<7}  {name}, of the plugin {zoo.part(hook, name).plugin}")
+            click.echo(f"  {KINDS[kind].word:<7}  {name}, of the plugin {zoo.part(kind, name).plugin}")
         except UsageError as error:
-            click.secho(f"  {kind:<7}  {name}: {error}", fg="red")
+            click.secho(f"  {KINDS[kind].word:<7}  {name}: {error}", fg="red")
+
+
+def _parts_of(recipe: Recipe) -> list[tuple[str, str]]:
+    parts = [(kind, getattr(recipe, kind).name) for kind in PARTS]
+    return parts + [("penalty", name) for name in recipe.penalties]
 
 
 def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
-    from ganzoo import options
-    from ganzoo.training.experiment import load_class
     from ganzoo.training.players import OPTIMIZERS
     from ganzoo.training.settings import TrainSettings
 
     rows: list[list[str]] = []
-
-    def add(where: str, part: Any, values: Any) -> None:
-        for setting in options.settings_of(part):
-            default = "(must be given)" if setting.required else _short(setting.default)
-            here = _short(values[setting.name]) if setting.name in values else ""
-            rows.append([f"{where}.{setting.name}", here, default, setting.type, setting.help])
-
     players: list[str] = []
-    for kind in ("data", "model", "loss"):
-        part = getattr(recipe, kind)
+    for kind, name in _parts_of(recipe):
+        where = f"penalties.{name}" if kind == "penalty" else kind
+        values = recipe.penalties[name] if kind == "penalty" else getattr(recipe, kind).options
         try:
-            loaded = load_class(zoo, kind, part.name)
-            add(kind, loaded, part.settings)
+            loaded = zoo.part(kind, name).load()
+            rows += _option_rows(where, loaded, values)
             players = list(getattr(loaded, "players", players))
         except GanzooError as error:
-            rows.append([f"{kind}.*", "", "", "", str(error)])
-    for name, values in recipe.penalties.items():
-        try:
-            add(f"penalties.{name}", load_class(zoo, "penalty", name), values)
-        except GanzooError as error:
-            rows.append([f"penalties.{name}.*", "", "", "", str(error)])
-    name = str(recipe.optimizer.get("name", "adam"))
-    rows.append(["optimizer.name", name, "adam", "|".join(OPTIMIZERS), "Every player's optimiser"])
-    add("optimizer", OPTIMIZERS.get(name, OPTIMIZERS["adam"]), recipe.optimizer)
+            rows.append([f"{where}.*", "", "", "", str(error)])
+    optimizer = str(recipe.optimizer.get("name", "adam"))
+    rows.append(["optimizer.name", optimizer, "adam", "|".join(OPTIMIZERS), "The optimizer of every player"])
+    rows += _option_rows("optimizer", OPTIMIZERS.get(optimizer, OPTIMIZERS["adam"]), recipe.optimizer)
     rows.append(
-        ["optimizer.PLAYER.*", "", "", "", f"The same settings for {' or '.join(players) or 'one player'} alone"]
+        ["optimizer.PLAYER.*", "", "", "", f"The same settings for {' or '.join(players) or 'one player'} only"]
     )
     for player in players:
         for setting, value in recipe.optimizer.get(player, {}).items():
-            rows.append([f"optimizer.{player}.{setting}", _short(value), "", "", f"For {player} alone"])
-    add("train", TrainSettings, recipe.train)
-    return rows
+            rows.append([f"optimizer.{player}.{setting}", _text(value), "", "", f"For {player} only"])
+    return rows + _option_rows("train", TrainSettings, recipe.train)
 
 
-def _short(value: Any) -> str:
+def _option_rows(where: str, part: Any, values: Any) -> list[list[str]]:
+    from ganzoo import options
+
+    return [
+        [
+            f"{where}.{option.name}",
+            _text(values[option.name]) if option.name in values else "",
+            _default(option),
+            option.type,
+            option.help,
+        ]
+        for option in options.options_of(part)
+    ]
+
+
+def _default(option: Any) -> str:
+    return "(required)" if option.required else _text(option.default)
+
+
+def _text(value: Any) -> str:
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(str, value))}]"
     return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Plain tables for the terminal: columns that are as wide as they need to be, the last one wrapped."""
+"""Plain tables for the terminal. Columns are as wide as they need to be; the last one is wrapped."""
 
 import shutil
 import textwrap

@@ -1,1 +1,1 @@
-"""Numbers for samples: which metrics, in whose features, against which real samples, and the cards that say so."""
+"""Evaluation: drawing samples, extracting features, and measuring."""

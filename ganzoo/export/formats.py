@@ -1,4 +1,4 @@
-"""The formats a model is exported to: traced, written, read again, and compared with the model."""
+"""Export formats: trace the model, write it, load it again, and compare."""
 
 import copy
 import inspect
@@ -12,15 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError
+from ganzoo.errors import GanzooError, format_error
 from ganzoo.model import Model
-from ganzoo.plugins import describe
 
 BATCHES = (1, 3, 7)
-"""The numbers of samples at which a file is compared with the model."""
+"""Numbers of samples for which a file is compared with the model."""
 
 TOLERANCE = 1e-4
-"""How far a value of a sample may be from the model's own."""
+"""The largest allowed difference from the model's own samples."""
 
 Generate = Callable[[Batch], Tensor]
 
@@ -29,26 +28,26 @@ def export(model: Model, drawn: Mapping[str, Tensor], format: str) -> tuple[byte
     """Return the content of a file, and its largest difference from the model.
 
     Args:
-        model: on the host, in eval mode.
-        drawn: what ``generate`` takes, some rows of it.
+        model: on the CPU, in eval mode.
+        drawn: some rows of what ``generate`` takes.
         format: ``"onnx"`` or ``"torch"``.
 
     Raises:
-        GanzooError: it cannot be traced, or the file does not do what the model does.
+        GanzooError: it cannot be traced, or the file does not behave like the model.
     """
     with _quiet(), torch.no_grad():
         try:
             content, load = (_torch if format == "torch" else _onnx)(_program(copy.deepcopy(model), drawn), list(drawn))
-        except Exception as error:  # whatever the exporters raise, of their own types or not
+        except Exception as error:  # exporters raise many types
             raise GanzooError(
-                f"The model {type(model).__name__} cannot be exported: {describe(error):.300}\nIts generate() must do "
-                "the same for any number of samples and any values: no .item(), and no branch on a tensor's values."
+                f"The model {type(model).__name__} cannot be exported: {format_error(error):.300}\ngenerate() must do "
+                "the same for any number of samples and any values: no .item(), and no branch on tensor values."
             ) from error
         return content, _difference(model, load(content), drawn)
 
 
 class _Generator(nn.Module):
-    """A model whose ``forward`` is ``generate``, with the entries of its latent batch as arguments by name."""
+    """A model whose ``forward`` is ``generate``, with the entries of the latent batch as keyword arguments."""
 
     def __init__(self, model: Model, names: Iterable[str]) -> None:
         super().__init__()
@@ -63,7 +62,7 @@ class _Generator(nn.Module):
 
 
 def _program(model: Model, drawn: Mapping[str, Tensor]) -> torch.export.ExportedProgram:
-    """Return the traced program; networks that do not generate, such as a discriminator, are taken out of the model."""
+    """Return the traced program. Networks that ``generate`` does not use are removed from the model."""
     three = {name: value[_rows(0, 3, value)] for name, value in drawn.items()}
     shapes = {name: {0: torch.export.Dim("batch", min=1)} for name in three}
 
@@ -84,7 +83,7 @@ def _program(model: Model, drawn: Mapping[str, Tensor]) -> torch.export.Exported
 
 
 def _tensors(module: nn.Module, twice: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """Yield parameters and buffers; ``twice`` names those that are shared by all their names."""
+    """Yield parameters and buffers; with ``twice``, shared ones under all their names."""
     yield from module.named_parameters(remove_duplicate=not twice)
     yield from module.named_buffers(remove_duplicate=not twice)
 
@@ -113,7 +112,7 @@ def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[byte
 
     def load(content: bytes) -> Generate:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; what it optimises is its own business
+        options.log_severity_level = 3  # errors only
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
         def generate(latent: Batch) -> Tensor:
@@ -126,10 +125,10 @@ def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[byte
 
 
 def _difference(model: Model, generate: Generate, drawn: Mapping[str, Tensor]) -> float:
-    """Return the largest difference of a loaded file from the model.
+    """Return the largest difference between a loaded file and the model.
 
     Raises:
-        GanzooError: it is too large, or a number of samples does not work.
+        GanzooError: it is too large, or some number of samples does not work.
     """
     largest, start = 0.0, 0
     for n in BATCHES:
@@ -138,14 +137,16 @@ def _difference(model: Model, generate: Generate, drawn: Mapping[str, Tensor]) -
         try:
             mine, theirs = model.generate(latent), generate(latent)
         except Exception as error:
-            raise GanzooError(f"What was exported does not work with {n} samples: {describe(error):.300}") from error
-        if mine.shape != theirs.shape:
-            raise GanzooError(f"What was exported returns {tuple(theirs.shape)}, the model {tuple(mine.shape)}.")
-        difference = (mine - theirs).abs().max().item()
-        if not difference <= TOLERANCE:  # nor may it be no number
             raise GanzooError(
-                f"What was exported differs from the model by {difference:.3g} with {n} samples; at most {TOLERANCE:g} "
-                "is right. Does generate() draw noise? All noise belongs in latent()."
+                f"The exported file does not work with {n} samples: {format_error(error):.300}"
+            ) from error
+        if mine.shape != theirs.shape:
+            raise GanzooError(f"The exported file returns {tuple(theirs.shape)}, the model {tuple(mine.shape)}.")
+        difference = (mine - theirs).abs().max().item()
+        if not difference <= TOLERANCE:  # also catches NaN
+            raise GanzooError(
+                f"The exported file differs from the model by {difference:.3g} with {n} samples; {TOLERANCE:g} is "
+                "allowed. Does generate() draw noise? All noise belongs in sample_latent()."
             )
         largest = max(largest, difference)
     return largest
@@ -157,7 +158,7 @@ def _rows(start: int, n: int, value: Tensor) -> Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Within the block the exporters' warnings, which are about their own future, are not shown."""
+    """Hide the exporters' warnings within the block; they concern the exporters' own future."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,15 +1,22 @@
-"""What an exported generator takes, in words and as code: found from what the model draws."""
+"""What an exported generator takes, in words and as code."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from ganzoo.data import Field
+from ganzoo.model import Model
 
 _SHOWN = 8
-"""How many samples the code draws."""
+"""Number of samples that the code draws."""
+
+_FLOATS = {
+    "normal": ("standard normal", "np.random.standard_normal({})", "torch.randn({})"),
+    "uniform": ("uniform in [-1, 1]", "np.random.uniform(-1, 1, {})", "torch.rand({}) * 2 - 1"),
+    "condition": ("as in the dataset", "np.random.uniform(-1, 1, {})", "torch.rand({}) * 2 - 1"),
+    "": ("as the model's sample_latent() draws it", "np.random.standard_normal({})", "torch.randn({})"),
+}
+"""Distribution -> words, and code to draw from it."""
 
 
 @dataclass(frozen=True)
@@ -18,8 +25,8 @@ class Input:
 
     Attributes:
         name, shape, dtype: as in the latent batch; the shape without the number of samples.
-        meaning: how it is distributed, in words.
-        numpy, torch: an expression of Python that draws it for 8 samples.
+        meaning: its distribution, in words.
+        numpy, torch: a Python expression that draws it for 8 samples.
     """
 
     name: str
@@ -34,58 +41,24 @@ class Input:
         return f"{self.name}: {self.dtype} ({shape}), {self.meaning}"
 
 
-@dataclass(frozen=True)
-class _Known:
-    """A distribution that is recognised: its distribution function, and how to draw from it."""
-
-    cdf: Callable[[Tensor], Tensor]
-    numpy: str
-    torch: str
-
-
-_KNOWN = {
-    "standard normal": _Known(torch.special.ndtr, "np.random.standard_normal({})", "torch.randn({})"),
-    "uniform in [-1, 1]": _Known(
-        lambda x: (x.clamp(-1, 1) + 1) / 2, "np.random.uniform(-1, 1, {})", "torch.rand({}) * 2 - 1"
-    ),
-    "uniform in [0, 1]": _Known(lambda x: x.clamp(0, 1), "np.random.uniform(0, 1, {})", "torch.rand({})"),
-}
-
-
-def describe(name: str, drawn: Tensor, field: Field | None, given: bool) -> Input:
-    """Return what is known of an input.
+def describe(name: str, drawn: Tensor, field: Field | None, model: Model) -> Input:
+    """Return a description of an input.
 
     Args:
-        drawn: many of it, (n, *shape).
-        field: the data's field of that name, if there is one.
-        given: whether it comes from the data, so that ``drawn`` only looks like it.
+        name: of the input.
+        drawn: some of it, (n, *shape).
+        field: the dataset's field of that name, or None.
+        model: says how its latents are distributed.
     """
     shape, dtype = tuple(drawn.shape[1:]), str(drawn.dtype).removeprefix("torch.")
     size = str((_SHOWN, *shape))
-    if not drawn.is_floating_point():
-        low, stop = (0, field.classes) if field and field.classes else (int(drawn.min()), int(drawn.max()) + 1)
-        meaning = f"whole numbers from {low} to {stop - 1}"
-        numpy, code = f"np.random.randint({low}, {stop}, {size})", f"torch.randint({low}, {stop}, {size})"
-    elif given:
-        meaning = "as in the data" + (", from -1 to 1" if len(shape) == 3 else "")
-        numpy, code = f"np.random.uniform(-1, 1, {size})", f"torch.rand({size}) * 2 - 1"
+    if drawn.is_floating_point():
+        kind = "condition" if name in model.condition_fields else model.latent_distributions.get(name, "")
+        meaning, numpy, code = (text.format(size) for text in _FLOATS[kind])
     else:
-        values = drawn.flatten().double()
-        meaning = min(_KNOWN, key=lambda kind: _distance(values, _KNOWN[kind]))
-        if _distance(values, _KNOWN[meaning]) < 0.02 + 1.6 / len(values) ** 0.5:  # what chance exceeds 1 time in 100
-            numpy, code = _KNOWN[meaning].numpy.format(size), _KNOWN[meaning].torch.format(size)
-        else:
-            mean, deviation = values.mean().item(), values.std().item()
-            meaning = f"drawn with mean {mean:.3g} and standard deviation {deviation:.3g}, from {values.min():.3g} "
-            meaning += f"to {values.max():.3g}"
-            numpy = f"np.random.normal({mean:.3g}, {deviation:.3g}, {size})"
-            code = f"torch.randn({size}) * {deviation:.3g} + {mean:.3g}"
+        stop = field.classes if field and field.classes else int(drawn.max()) + 1
+        meaning = f"integers from 0 to {stop - 1}"
+        numpy, code = f"np.random.randint(0, {stop}, {size})", f"torch.randint(0, {stop}, {size})"
     numpy += f'.astype("{dtype}")'
     code = code if dtype in ("float32", "int64") else f"({code}).to(torch.{dtype})"
     return Input(name, shape, dtype, meaning, numpy, code)
-
-
-def _distance(values: Tensor, known: _Known) -> float:
-    """Return how far the values' distribution function is from a known one (the Kolmogorov-Smirnov statistic)."""
-    ordered = values.sort().values
-    return (known.cdf(ordered) - torch.linspace(0, 1, len(ordered), dtype=torch.float64)).abs().max().item()

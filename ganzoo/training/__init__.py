@@ -1,9 +1,10 @@
-"""Training: from a recipe to a run directory full of checkpoints.
+"""Training: from a recipe to a run directory with checkpoints.
 
-- experiment.py: a recipe -> checked, built parts, and the errors when they do not fit
-- rehearsal.py: one step on copies, before anything is written
-- loop.py: the one adversarial training loop
-- views.py, snapshot.py: looking at a training from outside; its whole state, and back
-- players.py, dealer.py, ledger.py, ema.py, randomness.py, signals.py: what the loop is made of
-- checkpoint.py, run.py, observers.py: what it leaves behind, and whom it tells
+See these files first:
+
+- experiment.py: a recipe -> checked and built parts, and the errors if they do not fit
+- state.py: the networks, players and generators; one training step; save and load
+- trainer.py: the loop around the step: ticks, pictures, evaluations, checkpoints, signals, rollbacks
+
+The others are what these are made of.
 """

@@ -1,11 +1,11 @@
-"""Differentiable augmentation: the discriminator sees every sample, real or fake, changed by chance.
+"""Differentiable augmentation: the discriminator sees random transformations of all samples, real and generated.
 
 Paper: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020,
     https://arxiv.org/abs/2006.10738
     L_D = E[f_D(-D(T(x)))] + E[f_D(D(T(G(z))))],  L_G = E[f_G(-D(T(G(z))))]     (section 3.2)
-    T: colour (brightness by U(-1/2, 1/2), saturation by U(0, 2), contrast by U(1/2, 3/2)), translation by up to an
-    eighth of the side either way, and cutout of a square of half the side; what comes in is 0, the middle grey.
-Called when an experiment is built with ``train.augment``; the model's ``judge`` is changed, and nothing else.
+    T: color (brightness by U(-1/2, 1/2), saturation by U(0, 2), contrast by U(1/2, 3/2)), translation by up to an
+    eighth of the side in each direction, and cutout of a square of half the side; empty pixels are 0, middle gray.
+Called when an experiment is built with ``train.augment``. Only the model's ``discriminate`` changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,46 +18,46 @@ from ganzoo.errors import UsageError
 from ganzoo.model import Model
 
 
-def augment(model: Model, kinds: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Let a model's ``judge`` look at augmented samples in training mode, and at samples as they are in eval mode.
+def augment(model: Model, policy: Sequence[str], shape: tuple[int, ...]) -> None:
+    """Make a model's ``discriminate`` see augmented samples in training mode, and unchanged ones in eval mode.
 
-    Its class is replaced by a subclass, so that copies of the model are augmented as it is itself. Chance comes from
-    torch's global generator, as in dropout.
+    Its class is replaced by a subclass, so that copies of the model are augmented too. Random numbers come from torch's
+    global generator, as for dropout.
 
     Args:
-        model: its ``judge`` takes images (n, C, H, W).
-        kinds: some of KINDS, applied in this order.
-        shape: of the field that the model imitates.
+        model: its ``discriminate`` takes images (n, C, H, W).
+        policy: transformations of ``TRANSFORMS``, applied in this order.
+        shape: of the target field.
 
     Raises:
-        UsageError: it does not judge images, or pairs of images, which would no longer fit each other.
+        UsageError: the model does not discriminate images, or sees them with a condition that would no longer match.
     """
     own = type(model)
-    if own.judge is Model.judge or len(shape) != 3:
-        raise UsageError("train.augment is for models that judge images; this one does not.")
-    if model.given:
+    if own.discriminate is Model.discriminate or len(shape) != 3:
+        raise UsageError("train.augment is for models that discriminate images; this one does not.")
+    if model.condition_fields:
         raise UsageError(
-            f"train.augment would move an image, and not the {model.given[0]!r} it is judged with; leave it out."
+            f"train.augment would move an image but not its condition {model.condition_fields[0]!r}. Leave it out."
         )
 
-    def judge(self: Model, sample: Tensor, given: Batch) -> Batch:
+    def discriminate(self: Model, sample: Tensor, condition: Batch) -> Batch:
         if self.training:
-            for kind in kinds:
-                sample = KINDS[kind](sample)
-        return own.judge(self, sample, given)
+            for name in policy:
+                sample = TRANSFORMS[name](sample)
+        return own.discriminate(self, sample, condition)
 
-    model.__class__ = type(own.__name__, (own,), {"judge": judge, "__module__": own.__module__})
+    model.__class__ = type(own.__name__, (own,), {"discriminate": discriminate, "__module__": own.__module__})
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
-    """Return a number for each image, (n, 1, 1, 1)."""
+    """Return one random number per image, (n, 1, 1, 1)."""
     return torch.empty(len(images), 1, 1, 1, device=images.device, dtype=images.dtype).uniform_(low, high)
 
 
-def _colour(images: Tensor) -> Tensor:
+def _color(images: Tensor) -> Tensor:
     images = images + _uniform(images, -0.5, 0.5)
-    grey = images.mean(1, keepdim=True)  # (n, 1, H, W)
-    images = grey + (images - grey) * _uniform(images, 0, 2)
+    gray = images.mean(1, keepdim=True)  # (n, 1, H, W)
+    images = gray + (images - gray) * _uniform(images, 0, 2)
     mean = images.mean((1, 2, 3), keepdim=True)
     return mean + (images - mean) * _uniform(images, 0.5, 1.5)
 
@@ -71,7 +71,7 @@ def _translation(images: Tensor) -> Tensor:
 
 
 def _moved(images: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Return, for each image, which of its rows (or columns) goes where, (n, side), and whether there is such a one."""
+    """Return, for each image, the source of each row (or column), (n, side), and whether it is inside the image."""
     side = images.shape[dim]
     most = int(side / 8 + 0.5)
     shift = torch.randint(-most, most + 1, (len(images), 1), device=images.device)
@@ -85,7 +85,7 @@ def _cutout(images: Tensor) -> Tensor:
 
 
 def _cut(images: Tensor, dim: int) -> Tensor:
-    """Return, for each image, which of its rows (or columns) are cut out, (n, side); the cut's middle lies anywhere."""
+    """Return, for each image, which rows (or columns) are cut out, (n, side). The center of the cut lies anywhere."""
     side = images.shape[dim]
     size = max(1, side // 2)
     start = torch.randint(0, side + 1 - size % 2, (len(images), 1), device=images.device) - size // 2
@@ -93,8 +93,8 @@ def _cut(images: Tensor, dim: int) -> Tensor:
     return (place >= start) & (place < start + size)
 
 
-KINDS: dict[str, Callable[[Tensor], Tensor]] = {
-    "colour": _colour,
+TRANSFORMS: dict[str, Callable[[Tensor], Tensor]] = {
+    "color": _color,
     "translation": _translation,
     "cutout": _cutout,
 }

@@ -1,9 +1,9 @@
-"""A moving average of weights, to sample from: it is steadier than the weights that play.
+"""A moving average of the weights to sample from; it is steadier than the weights that train.
 
 Source: Yazici et al., "The Unusual Effectiveness of Averaging in GAN Training", 2019, https://arxiv.org/abs/1806.04498
     average <- decay * average + (1 - decay) * weights, each step; buffers (batch statistics) are copied.
-At first the decay is lower, (1 + step) / (10 + step), so that the weights it started from are soon forgotten and short
-runs can be sampled from: as in TensorFlow's ExponentialMovingAverage with num_updates.
+The decay is lower at first, (1 + step) / (10 + step), so that the initial weights are soon forgotten and short runs can
+be sampled from: as in TensorFlow's ExponentialMovingAverage with num_updates.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,31 +15,35 @@ from torch import Tensor
 from ganzoo.model import Model
 
 
-class Average:
-    """The moving average of the networks that ``model.averaged`` names."""
+class EMA:
+    """The moving average of the networks in ``model.ema_networks``.
+
+    Attributes:
+        tensors: the average, under the names of the model's ``state_dict``.
+    """
 
     def __init__(self, model: Model, decay: float) -> None:
         self.weight = 1.0 - decay
-        self._live: dict[str, Tensor] = {}  # what the checkpoint of the networks holds, by the same names
+        self._live: dict[str, Tensor] = {}
         learned = []
-        for name in model.averaged:
+        for name in model.ema_networks:
             network = model.get_submodule(name)
             self._live |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
             learned += [f"{name}.{key}" for key, _ in network.named_parameters(remove_duplicate=False)]
         self.tensors = {key: value.clone() for key, value in self._live.items()}
-        self._followers = [self.tensors[key] for key in learned]
-        self._leaders = [self._live[key] for key in learned]
+        self._averages = [self.tensors[key] for key in learned]
+        self._weights = [self._live[key] for key in learned]
         self._copied = [(self.tensors[key], self._live[key]) for key in self._live.keys() - set(learned)]
 
     def update(self, step: int) -> None:
         """Move the average towards the weights as they are after this step, counted from 1."""
-        torch._foreach_lerp_(self._followers, self._leaders, max(self.weight, 9 / (10 + step)))
-        for ours, theirs in self._copied:
-            ours.copy_(theirs)
+        torch._foreach_lerp_(self._averages, self._weights, max(self.weight, 9 / (10 + step)))
+        for average, live in self._copied:
+            average.copy_(live)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Within the block, the model's networks have the averaged weights."""
+        """Give the model's networks the averaged weights within the block."""
         kept = {key: value.clone() for key, value in self._live.items()}
         self._write(self.tensors)
         try:

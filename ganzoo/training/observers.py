@@ -1,50 +1,84 @@
-"""Observers: the plugins' life-cycle hooks, called so that none of them can hurt the training."""
+"""Calling the observers of a run so that none of them can disturb the training."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from ganzoo.alarm import Alarm
-from ganzoo.plugins import Plugin, Zoo, describe, warn
-from ganzoo.training import randomness
-from ganzoo.training.ledger import RESERVED
+from ganzoo import randomness
+from ganzoo.errors import format_error, warn
+from ganzoo.events import Alarm, Observer, RunInfo
+from ganzoo.parts import Plugin
+from ganzoo.training.scalars import RESERVED
+from ganzoo.zoo import Zoo
 
 
 class Observers:
-    """Calls life-cycle hooks plugin by plugin; one that raises is named once and left out from then on."""
+    """The observers of one session, one per plugin that has some. One that raises an exception is named once and left
+    out from then on."""
 
-    def __init__(self, zoo: Zoo) -> None:
-        self._zoo = zoo
+    def __init__(self) -> None:
+        self._observers: list[tuple[Plugin, Observer]] = []
         self._silenced: set[Plugin] = set()
 
-    def tell(self, hook: str, **arguments: Any) -> list[Any]:
-        """Call one hook of every plugin that has it, put the global random state back afterwards, and return what they
-        answered, where a hook may: scalars (``ganzoo_samples``), lists of alarms (``ganzoo_tick``)."""
+    def start(self, zoo: Zoo, run: RunInfo) -> None:
+        """Make the observers. The run directory is ready for the session."""
+        for plugin in zoo.plugins:
+            if caller := zoo.caller(plugin, "ganzoo_observer"):
+                made = self._guarded(plugin, "ganzoo_observer", partial(_made, caller, run))
+                self._observers += [(plugin, observer) for observer in made or ()]
+
+    def tell(self, method: str, *arguments: Any) -> list[Any]:
+        """Call one method of every observer and return the answers: scalars of ``on_samples``, lists of alarms of
+        ``on_tick``."""
         answers = []
-        with randomness.preserved():
-            for plugin in self._zoo.plugins:
-                caller = self._zoo.caller(plugin, hook)
-                silenced = plugin in self._silenced and hook != "ganzoo_run_ended"  # it may still close what it opened
-                if caller is None or silenced:
-                    continue
-                try:
-                    for answer in caller(**arguments):  # pluggy leaves out None
-                        answers.append(_CHECKS[hook](answer) if hook in _CHECKS else answer)
-                except (Exception, SystemExit) as error:
-                    if plugin in self._silenced:
-                        continue
-                    self._silenced.add(plugin)
-                    warn(f"the plugin {plugin} failed in {hook} and is left out of this run: {describe(error)}")
+        for plugin, observer in self._observers:
+            if plugin in self._silenced and method != "on_end":  # it may still close what it opened
+                continue
+            answer = self._guarded(plugin, method, partial(_answer, observer, method, *arguments))
+            if answer is not None:
+                answers.append(answer)
         return answers
+
+    def _guarded(self, plugin: Plugin, what: str, call: Callable[[], Any]) -> Any:
+        """Return what the call returns, or None if it fails; the global random state is restored."""
+        try:
+            with randomness.preserved():
+                return call()
+        except (Exception, SystemExit) as error:
+            self._silence(plugin, what, error)
+            return None
+
+    def _silence(self, plugin: Plugin, what: str, error: BaseException) -> None:
+        if plugin not in self._silenced:
+            self._silenced.add(plugin)
+            warn(f"the plugin {plugin} failed in {what} and is left out of this run: {format_error(error)}")
+
+
+def _observer(answer: Any) -> Observer:
+    if not isinstance(answer, Observer):
+        raise TypeError(f"it must return a ganzoo.Observer or None, not {answer!r:.80}")
+    return answer
+
+
+def _made(caller: Callable[..., list[Any]], run: RunInfo) -> list[Observer]:
+    return [_observer(answer) for answer in caller(run=run)]
+
+
+def _answer(observer: Observer, method: str, *arguments: Any) -> Any:
+    answer = getattr(observer, method)(*arguments)
+    if answer is None or method not in _CHECKS:
+        return None
+    return _CHECKS[method](answer)
 
 
 def _scalars(answer: Any) -> dict[str, float]:
     if not isinstance(answer, Mapping):
-        raise TypeError(f"it must return name -> number, or nothing, not {answer!r:.80}")
+        raise TypeError(f"it must return name -> number, or None, not {answer!r:.80}")
     scalars = {str(name): float(value) for name, value in answer.items()}
     for name, value in scalars.items():
         if name in RESERVED:
-            raise ValueError(f"a number cannot be called {name!r}, which each tick has already")
+            raise ValueError(f"a number cannot be called {name!r}: every tick has an entry of that name")
         if not math.isfinite(value):
             raise ValueError(f"the number {name!r} that it returned is {value}")
     return scalars
@@ -52,13 +86,14 @@ def _scalars(answer: Any) -> dict[str, float]:
 
 def _alarms(answer: Any) -> list[Alarm]:
     alarms = [answer] if isinstance(answer, Alarm) else answer
-    if not isinstance(alarms, list) or not all(isinstance(alarm, Alarm) for alarm in alarms):
-        raise TypeError(f"it must return an Alarm, a list of them, or nothing, not {answer!r:.80}")
+    if not isinstance(alarms, Sequence) or not all(isinstance(alarm, Alarm) for alarm in alarms):
+        raise TypeError(f"it must return an Alarm, a list of alarms, or None, not {answer!r:.80}")
+    types = {"kind": str, "message": str, "remedy": str, "last_healthy_step": int, "fatal": bool}
     for alarm in alarms:
-        for name, kind in (("kind", str), ("message", str), ("remedy", str), ("since", int), ("fatal", bool)):
+        for name, kind in types.items():
             if type(getattr(alarm, name)) is not kind:
                 raise TypeError(f"an alarm's {name} must be of type {kind.__name__}, not {getattr(alarm, name)!r:.80}")
-    return alarms
+    return list(alarms)
 
 
-_CHECKS: Mapping[str, Callable[[Any], Any]] = {"ganzoo_samples": _scalars, "ganzoo_tick": _alarms}
+_CHECKS: Mapping[str, Callable[[Any], Any]] = {"on_samples": _scalars, "on_tick": _alarms}

@@ -1,8 +1,7 @@
-"""Players: who owns which parameters, and the optimiser that moves them."""
+"""Players: the parameters that each owns, and the optimizer that updates them."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Annotated, Any
 
 import torch
@@ -16,7 +15,7 @@ from ganzoo.options import Option
 
 Rate = Annotated[float, Option("Learning rate", gt=0)]
 Share = Annotated[float, Option("", ge=0, lt=1)]
-Betas = Annotated[tuple[Share, Share], Option("Decay of the gradient's mean and of its square's")]
+Betas = Annotated[tuple[Share, Share], Option("Decay of the running averages of the gradient and of its square")]
 Epsilon = Annotated[float, Option("Added to the denominator", ge=0)]
 Decay = Annotated[float, Option("Weight decay", ge=0)]
 Parameters = Iterable[nn.Parameter]
@@ -30,7 +29,7 @@ def adam(
     eps: Epsilon = 1e-8,
     weight_decay: Decay = 0.0,
 ) -> Optimizer:
-    """Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980."""
+    """Adam. Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980."""
     return Adam(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
@@ -42,7 +41,7 @@ def adamw(
     eps: Epsilon = 1e-8,
     weight_decay: Decay = 0.01,
 ) -> Optimizer:
-    """Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101."""
+    """AdamW. Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101."""
     return AdamW(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
@@ -50,11 +49,11 @@ def rmsprop(
     parameters: Parameters,
     *,
     lr: Rate = 5e-5,
-    alpha: Annotated[float, Option("Decay of the squared gradient's mean", ge=0, lt=1)] = 0.99,
+    alpha: Annotated[float, Option("Decay of the running average of the squared gradient", ge=0, lt=1)] = 0.99,
     eps: Epsilon = 1e-8,
     weight_decay: Decay = 0.0,
 ) -> Optimizer:
-    """Tieleman and Hinton's lecture 6.5, 2012; what the first critics with clipped weights trained with."""
+    """RMSprop. Tieleman and Hinton, lecture 6.5, 2012; the optimizer of the original Wasserstein GAN."""
     return RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
 
 
@@ -74,20 +73,20 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": adam, "adamw": adamw,
 
 @dataclass
 class Player:
-    """One side of the game: its parameters, and the optimiser that is theirs."""
+    """One player: its parameters and their optimizer."""
 
     parameters: list[nn.Parameter]
     optimizer: Optimizer
 
     def gradient_norm(self) -> Tensor:
-        """Return the norm of all its gradients together: a scalar, on the device."""
+        """Return the norm of all its gradients together, a scalar on the device."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         norm: Tensor = torch.linalg.vector_norm(torch.stack(list(torch._foreach_norm(gradients))))
         return norm
 
-    def put_back(self, state: Mapping[str, Any]) -> None:
-        """Load the optimiser's state. What it keeps of a parameter is laid out in memory as the parameter is: a file
-        does not say how it was, and a fused optimiser takes it for granted."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load the state of the optimizer. Its tensors get the memory layout of their parameters, which files do not
+        record and fused optimizers require."""
         self.optimizer.load_state_dict(dict(state))
         for parameter, kept in self.optimizer.state.items():
             for name, value in kept.items():
@@ -95,26 +94,27 @@ class Player:
                     kept[name] = torch.empty_like(parameter).copy_(value)
 
 
-def seat(model: Model, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Player]:
-    """Return the model's players, each with an optimiser of its own; ``settings`` is what ``check_optimizers`` gave."""
+def build_players(model: Model, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Player]:
+    """Return the model's players, each with an optimizer of its own. ``settings`` is what ``check_optimizers``
+    returned."""
     players = {}
-    for name, parts in model.players.items():
-        parameters = list(dict.fromkeys(p for part in parts for p in _parameters(attrgetter(part)(model))))
+    for name in model.players:
+        parameters = list(model.parameters_of(name))
         kwargs = dict(settings[name])
         players[name] = Player(parameters, OPTIMIZERS[kwargs.pop("name")](parameters, **kwargs))
     return players
 
 
 def check_optimizers(settings: Mapping[str, Any], players: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the complete optimiser settings of each player.
+    """Return the complete optimizer settings of each player.
 
     Args:
-        settings: the recipe's: ``name`` and that optimiser's settings for all, and tables named like a player that
-            override them for that one.
+        settings: those of the recipe: ``name`` and the settings of that optimizer for all players, and tables named
+            like a player, which override them for that player.
         players: the model's players.
 
     Raises:
-        UsageError: an unknown optimiser, player or setting, or a bad value.
+        UsageError: an unknown optimizer, player or setting, or a bad value.
     """
     players = list(players)
     shared = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
@@ -123,18 +123,24 @@ def check_optimizers(settings: Mapping[str, Any], players: Iterable[str]) -> dic
     return {player: _check(shared, settings.get(player, {}), player) for player in players}
 
 
+def plain_optimizers(checked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return complete optimizer settings as a recipe holds them: once if all players have the same, otherwise one table
+    per player."""
+    plain = {}
+    for player, settings in checked.items():
+        rest = {key: value for key, value in settings.items() if key != "name"}
+        plain[player] = {"name": settings["name"], **options.plain(OPTIMIZERS[settings["name"]], rest)}
+    first = next(iter(plain.values()), {})
+    return dict(first) if all(settings == first for settings in plain.values()) else plain
+
+
 def _check(shared: Mapping[str, Any], own: Any, player: str) -> dict[str, Any]:
     if not isinstance(own, Mapping):
         raise UsageError(f"optimizer.{player} = {own!r} must be a table of settings, such as optimizer.{player}.lr.")
     name = own.get("name", shared.get("name", "adam"))
     if not isinstance(name, str) or name not in OPTIMIZERS:
         raise unknown("optimizer", str(name), OPTIMIZERS, "optimizer.name")
-    inherited = shared if name == shared.get("name", "adam") else {}  # another optimiser has settings of its own
+    inherited = shared if name == shared.get("name", "adam") else {}  # another optimizer has settings of its own
     values = {key: value for key, value in {**inherited, **own}.items() if key != "name"}
     where = f"optimizer.{player}" if own else "optimizer"
     return {"name": name, **options.check(OPTIMIZERS[name], values, where)}
-
-
-def _parameters(part: nn.Module | nn.Parameter) -> Iterable[nn.Parameter]:
-    parameters = [part] if isinstance(part, nn.Parameter) else part.parameters()
-    return (parameter for parameter in parameters if parameter.requires_grad)  # a frozen one is nobody's to move

@@ -1,4 +1,4 @@
-"""Signals: a run that is asked to stop finishes its step and saves, and so do the processes that help it."""
+"""Signals: a run that is asked to stop finishes its step and saves; so do its worker processes."""
 
 import signal
 import threading
@@ -9,11 +9,12 @@ from types import FrameType
 
 
 @contextmanager
-def collected() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying of them, so that a step can end and be saved.
+def deferred_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM within the block, so that a step can finish and be saved.
 
-    Another one more than a second later acts at once; sooner, it is the same one, delivered twice by a launcher.
-    Outside the main thread, and where a signal is ignored (a background job), nothing changes.
+    Another signal more than a second later acts at once. Within that second it counts as the same one, because some
+    launchers deliver a signal twice. Outside the main thread, and for signals that are ignored (background jobs),
+    nothing changes.
     """
     caught: list[int] = []
     first: list[float] = []
@@ -37,9 +38,9 @@ def collected() -> Iterator[list[int]]:
 
 
 @contextmanager
-def ignored() -> Iterator[None]:
-    """Processes started within the block ignore Ctrl-C, from their first moment on: the main process finishes its step
-    and saves, and needs them for that."""
+def sigint_ignored() -> Iterator[None]:
+    """Make processes that start within the block ignore Ctrl-C: the main process needs them until it has finished its
+    step and saved."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -20,7 +20,7 @@ class Energy(AdversarialLoss):
     def generator(self, fake, real):
         return fake.mean()
 
-    def watch(self, real, fake):  # no probabilities: these scores are no logits
+    def log_scores(self, real, fake):  # no probabilities: these scores are no logits
         return {"energy(x)": real.mean(), "energy(G(z))": fake.mean()}
 
 
@@ -29,6 +29,6 @@ class PullAway(Penalty):
 
     player = "generator"
 
-    def term(self, model, real, now):  # now: the fakes, and the latents they were made from
-        code = normalize(model.judge(model.generate(now), now)["code"])  # (n, code)
+    def term(self, model, real, shared):  # now: the fakes, and the latents they were made from
+        code = normalize(model.discriminate(model.generate(shared), shared)["code"])  # (n, code)
         return ((code @ code.T).square().sum() - len(code)) / max(1, len(code) * (len(code) - 1))

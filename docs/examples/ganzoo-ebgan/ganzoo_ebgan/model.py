@@ -13,7 +13,7 @@ from ganzoo import Model, Option
 class Autoencoding(Model):
     """A generator, and a discriminator that is an autoencoder."""
 
-    across = False  # judge() looks at each sample by itself
+    batch_dependent = False  # judge() looks at each sample by itself
 
     def __init__(self, fields, *, code: Annotated[int, Option("Numbers in the autoencoder's code", ge=1)] = 32):
         super().__init__(fields)
@@ -21,13 +21,13 @@ class Autoencoding(Model):
         self.discriminator = nn.ModuleList([perceptron(prod(shape), code), perceptron(code, prod(shape))])
         self.generator = nn.Sequential(perceptron(64, prod(shape)), nn.Tanh(), nn.Unflatten(1, shape))
 
-    def latent(self, n, rng):
+    def sample_latent(self, n, rng):
         return {"z": torch.randn(n, 64, generator=rng, device=rng.device)}
 
     def generate(self, latent):
         return self.generator(latent["z"])  # (n, 64) -> (n, *shape)
 
-    def judge(self, sample, given):
+    def discriminate(self, sample, condition):
         encode, decode = self.discriminator
         code = encode(sample)  # (n, *shape) -> (n, code)
         return {"score": (decode(code) - sample.flatten(1)).square().mean(1, keepdim=True), "code": code}

@@ -1,0 +1,85 @@
+"""Options that several commands share, declared once."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ganzoo.errors import UsageError
+from ganzoo.recipes import parse_value
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+directory = click.argument("directory", type=click.Path(path_type=Path))
+checkpoint = click.option(
+    "--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint."
+)
+device = click.option(
+    "--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to compute."
+)
+
+_TRAINING: dict[str, Decorator] = {
+    "epochs": click.option("--epochs", type=int, help="Passes over the data."),
+    "steps": click.option("--steps", type=int, help="Total steps; overrides epochs."),
+    "batch_size": click.option("--batch-size", type=int, help="Examples per step."),
+    "seed": click.option("--seed", type=int, help="Random seed."),
+    "device": click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train."),
+    "data": click.option("--data", metavar="NAME", help="Another dataset than the recipe's."),
+    "model": click.option("--model", metavar="NAME", help="Another model than the recipe's."),
+    "loss": click.option("--loss", metavar="NAME", help="Another loss than the recipe's."),
+    "penalties": click.option(
+        "--penalty",
+        "penalties",
+        metavar="NAME",
+        multiple=True,
+        callback=lambda ctx, option, names: names or None,
+        help="A penalty in place of the recipe's; repeatable; 'none' for none.",
+    ),
+    "checkpoint_every": click.option("--checkpoint-every", type=int, metavar="N", help="Steps between checkpoints."),
+    "evaluate_every": click.option(
+        "--evaluate-every", type=int, metavar="N", help="Steps between evaluations; the best checkpoint is kept."
+    ),
+    "on_collapse": click.option("--on-collapse", metavar="warn|stop|rollback", help="What to do at a fatal alarm."),
+}
+
+
+def training(*names: str) -> Decorator:
+    """Return a decorator that adds options of the Python API's ``TrainOptions``, by name; all of them if none are
+    named."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name in reversed(names or tuple(_TRAINING)):
+            command = _TRAINING[name](command)
+        return command
+
+    return add
+
+
+def settings(help: str) -> Decorator:  # noqa: A002 - as in click
+    """Return a decorator that adds ``--set PATH=VALUE``; the command gets ``settings``, path -> value."""
+    return click.option(
+        "--set", "settings", metavar="PATH=VALUE", multiple=True, callback=_parse_settings, help=f"{help}; repeatable."
+    )
+
+
+def _parse_settings(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
+    return dict(assignment(text) for text in texts)
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Return the path and the value of ``PATH=VALUE``.
+
+    Raises:
+        UsageError: there is no equals sign.
+    """
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"--set {text!r} must be PATH=VALUE, such as --set model.latent_dim=64.")
+    return path.strip(), parse_value(value.strip())
+
+
+def names(text: str | None) -> list[str]:
+    """Return the names in a list such as ``fd,kid``."""
+    return [name for name in re.split(r"\s*,\s*", (text or "").strip()) if name]

@@ -1,0 +1,64 @@
+"""Records of evaluations: one line of JSON per number, with everything needed to reproduce it. They are appended and
+never rewritten."""
+
+import errno
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import ganzoo
+
+FILE = "evaluations.jsonl"
+Record = dict[str, Any]
+
+
+def append(folder: Path, records: list[Record]) -> None:
+    """Add records to the evaluations.jsonl of a run directory, all of them or none.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    path = folder / FILE
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    cut = path.exists() and not path.read_bytes().endswith(b"\n")  # a kill in the middle of a line
+    content = ("\n" * cut + text).encode()
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    try:
+        before = os.fstat(descriptor).st_size
+        if os.write(descriptor, content) < len(content):
+            os.ftruncate(descriptor, before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read(folder: Path) -> list[Record]:
+    """Return the records of a run directory, oldest first. Malformed lines are left out."""
+    path = folder / FILE
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("metric"), str) and "value" in record:
+            records.append(record)
+    return records
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that a number may depend on."""
+    names = ("torch", "torchvision", "numpy", "safetensors", "torch-fidelity")
+    found = {"ganzoo": ganzoo.__version__, "python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,128 @@
+"""Batches: an endless, seeded stream of them on the device, drawn from a dataset.
+
+The order of an epoch depends on the seed and the epoch only. So the position in the data follows from the step, and a
+resumed run gets the same batches as an undisturbed one. Cached and streamed data come in the same order.
+"""
+
+from collections.abc import Collection, Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset as TorchDataset
+
+from ganzoo import randomness
+from ganzoo.data import Batch, Dataset
+from ganzoo.errors import UsageError
+from ganzoo.training.settings import TrainSettings
+from ganzoo.training.signals import sigint_ignored
+
+
+class BatchStream:
+    """Draws batches from a dataset.
+
+    Args:
+        dataset: where batches come from.
+        fields: the fields that are needed.
+        settings: batch size, seed, caching and workers.
+        device: where batches go.
+
+    Attributes:
+        steps_per_epoch: number of full batches in the dataset.
+        cached: the stored tensors on the device, or None if the data are streamed.
+
+    Raises:
+        UsageError: a batch is larger than the dataset, or ``cache_on_device = "always"`` and the data are not in
+            memory.
+    """
+
+    def __init__(
+        self, dataset: Dataset, fields: Collection[str], settings: TrainSettings, device: torch.device
+    ) -> None:
+        self.dataset, self.fields, self.device = dataset, frozenset(fields), device
+        self.batch_size, self.seed, self.num_workers = settings.batch_size, settings.seed, settings.num_workers
+        self.steps_per_epoch = len(dataset) // self.batch_size
+        if not self.steps_per_epoch:
+            raise UsageError(
+                f"train.batch_size = {self.batch_size} is more than the {len(dataset)} examples in the dataset; "
+                f"set it to {max(1, len(dataset))} or less."
+            )
+        tensors = None if settings.cache_on_device == "never" else dataset.tensors()
+        if tensors is None and settings.cache_on_device == "always":
+            raise UsageError(
+                "train.cache_on_device = 'always', but this dataset is not held in memory; set it to 'auto'."
+            )
+        needed = self._needed(tensors or {})
+        fits = settings.cache_on_device == "always" or sum(t.nbytes for t in needed.values()) <= _capacity(device)
+        self.cached = {name: t.to(device) for name, t in needed.items()} if tensors is not None and fits else None
+
+    def batches(self, step: int) -> Iterator[Batch]:
+        """Yield the batches of the steps after ``step``, without end."""
+        stored = self._stream(step) if self.cached is None else self._gather(step, self.cached)
+        for batch in stored:
+            yield self.dataset.prepare(batch)
+
+    def fixed_examples(self, n: int) -> Batch:
+        """Return ``n`` examples (fewer if the dataset has fewer) that depend on the seed only, for pictures."""
+        order = torch.randperm(len(self.dataset), generator=randomness.generator(self.seed, "pictures"))
+        examples = [self._needed(self.dataset[int(i)]) for i in order[:n]]
+        stacked = {name: torch.stack([e[name] for e in examples]).to(self.device) for name in examples[0]}
+        return self.dataset.prepare(stacked)
+
+    def _gather(self, step: int, tensors: Batch) -> Iterator[Batch]:
+        for index in self._indices(step):
+            yield {name: tensor.index_select(0, index) for name, tensor in tensors.items()}
+
+    def _stream(self, step: int) -> Iterator[Batch]:
+        loader: DataLoader[Batch] = DataLoader(
+            _NeededFields(self.dataset, self.fields),
+            batch_sampler=_IndexLists(self._indices(step)),
+            num_workers=self.num_workers,
+            multiprocessing_context="spawn" if self.num_workers else None,
+            pin_memory=self.device.type == "cuda",
+            generator=randomness.generator(self.seed, "workers"),
+        )
+        with sigint_ignored():
+            fetched = iter(loader)  # the workers start here
+        for batch in fetched:
+            yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
+
+    def _indices(self, step: int) -> Iterator[Tensor]:
+        """Yield the indices of the examples for each step after ``step``; every epoch is shuffled anew."""
+        epoch, done = divmod(step, self.steps_per_epoch)
+        device = "cpu" if self.cached is None else self.device
+        while True:
+            order = torch.randperm(len(self.dataset), generator=randomness.generator(self.seed, "order", epoch))
+            yield from order.to(device).split(self.batch_size)[done : self.steps_per_epoch]
+            epoch, done = epoch + 1, 0
+
+    def _needed(self, stored: Batch) -> dict[str, Tensor]:
+        return {name: value for name, value in stored.items() if name in self.fields}
+
+
+class _NeededFields(TorchDataset[Batch]):
+    """The dataset with only the needed fields, for the loader's processes."""
+
+    def __init__(self, dataset: Dataset, fields: frozenset[str]) -> None:
+        self.dataset, self.fields = dataset, fields
+
+    def __getitem__(self, index: int) -> Batch:
+        return {name: value for name, value in self.dataset[index].items() if name in self.fields}
+
+
+class _IndexLists:
+    """An endless batch sampler."""
+
+    def __init__(self, indices: Iterator[Tensor]) -> None:
+        self.indices = indices
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (index.tolist() for index in self.indices)
+
+
+def _capacity(device: torch.device) -> float:
+    """Return how many bytes of cached data the device can hold. On the CPU they are in memory already."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 2
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() / 2
+    return float("inf")

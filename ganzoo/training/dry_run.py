@@ -1,0 +1,49 @@
+"""A dry run: one step on copies of the parts, so that whatever fails, fails before anything is written."""
+
+import copy
+import warnings
+from dataclasses import replace
+
+from ganzoo import randomness
+from ganzoo.errors import GanzooError, UsageError, format_error
+from ganzoo.training import previews
+from ganzoo.training.scalars import ScalarBuffer
+from ganzoo.training.state import TrainingState
+
+
+def dry_run(state: TrainingState) -> None:
+    """Play one step in which every player moves, and make a preview, on copies: ``state`` does not change.
+
+    Raises:
+        UsageError: the parts do not work together.
+    """
+    recipe = state.experiment.recipe
+    try:
+        with randomness.preserved(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the run itself will warn
+            _play(state)
+    except GanzooError:
+        raise
+    except Exception as error:
+        parts = ", ".join(f"{kind} {getattr(recipe, kind).name!r}" for kind in ("data", "model", "loss"))
+        raise UsageError(
+            f"These parts do not work together: {parts}. A dry run of one step failed with {format_error(error)} "
+            "(--debug shows where)."
+        ) from error
+
+
+def _play(state: TrainingState) -> None:
+    experiment = state.experiment
+    model, loss, penalties = copy.deepcopy((experiment.model, experiment.loss, experiment.penalties))
+    twin = TrainingState(replace(experiment, model=model, loss=loss, penalties=penalties), state.stream)
+    field = experiment.dataset.fields[model.target]
+    sample = model.generate(model.generator_inputs(twin.stream.fixed_examples(2), twin.rng))
+    if sample.shape[1:] != field.shape:
+        raise UsageError(
+            f"The model {experiment.recipe.model.name!r} generates samples of shape {tuple(sample.shape[1:])}, but "
+            f"{model.target!r} of the dataset {experiment.recipe.data.name!r} has {field.shape}."
+        )
+    buffer = ScalarBuffer()
+    twin.train_step(0, twin.stream.fixed_examples(min(2, twin.settings.batch_size)), buffer)
+    buffer.check_names()
+    previews.preview(twin, previews.fixed_batch(twin))

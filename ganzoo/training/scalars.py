@@ -1,0 +1,57 @@
+"""Scalars stay on the device, as tensors, until the tick; one transfer then brings them all."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+RESERVED = ("step", "epoch", "seconds", "images_per_second", "alarm")
+"""The other entries of a line of metrics.jsonl; no scalar can have one of these names."""
+
+
+class NonFinite(Exception):
+    """A scalar is not finite. ``name`` is the scalar, ``step`` the first step in which it was not."""
+
+    def __init__(self, name: str, step: int, value: float) -> None:
+        super().__init__(f"{name} is {value} at step {step}")
+        self.name, self.step = name, step
+
+
+class ScalarBuffer:
+    """Collects the scalars of each step, and averages them at the tick."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[int, str, Tensor]] = []
+
+    def add(self, step: int, scalars: Mapping[str, Tensor], prefix: str = "") -> None:
+        """Keep the scalars of a step. Nothing is computed or transferred."""
+        for name, value in scalars.items():
+            self._entries.append((step, prefix + name, value.detach()))
+
+    def check_names(self) -> None:
+        """Refuse a scalar with the name of another entry of metrics.jsonl.
+
+        Raises:
+            ValueError: the name is reserved.
+        """
+        for _, name, _ in self._entries:
+            if name in RESERVED:
+                raise ValueError(f"a metric cannot be called {name!r}: every tick has an entry of that name")
+
+    def pop_means(self) -> dict[str, float]:
+        """Return the mean of each scalar since the last call, and forget them.
+
+        Raises:
+            NonFinite: a scalar is infinite or not a number; the earliest is named.
+        """
+        if not self._entries:
+            return {}
+        entries, self._entries = self._entries, []
+        values: list[float] = torch.stack([value.float() for _, _, value in entries]).tolist()
+        series: dict[str, list[float]] = {}
+        for (step, name, _), value in zip(entries, values, strict=True):
+            if not math.isfinite(value):
+                raise NonFinite(name, step, value)
+            series.setdefault(name, []).append(value)
+        return {name: math.fsum(found) / len(found) for name, found in series.items()}

@@ -1,0 +1,193 @@
+"""The state of a training, and one step of it: networks, players, random generators, and the position in the run."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganzoo import randomness
+from ganzoo.data import Batch
+from ganzoo.errors import GanzooError, UsageError
+from ganzoo.recipes import PARTS, Recipe
+from ganzoo.runs import checkpoint
+from ganzoo.runs.checkpoint import Checkpoint
+from ganzoo.training.batches import BatchStream
+from ganzoo.training.ema import EMA
+from ganzoo.training.experiment import Experiment
+from ganzoo.training.players import build_players
+from ganzoo.training.scalars import NonFinite, ScalarBuffer
+from ganzoo.training.turns import build_turns
+
+
+class TrainingState:
+    """An experiment in training.
+
+    Args:
+        experiment: what is trained.
+        stream: the batches; made from the dataset if None.
+
+    Attributes:
+        step: number of steps done.
+        seconds: spent training.
+        rollbacks: how often it returned to an earlier checkpoint, with other noise, after an alarm.
+        best: metric, value and step of the best checkpoint, or None.
+        rng: the source of all noise in the losses.
+        global_random: the global random states at ``step``.
+    """
+
+    def __init__(self, experiment: Experiment, stream: BatchStream | None = None) -> None:
+        self.experiment, self.settings = experiment, experiment.settings
+        self.model, self.loss, self.penalties = experiment.model, experiment.loss, experiment.penalties
+        seed, device = self.settings.seed, experiment.device
+        self.stream = stream or BatchStream(experiment.dataset, _fields(experiment), self.settings, device)
+        self.turns = build_turns(self.loss, self.penalties)
+        self.players = build_players(self.model, experiment.optimizers)
+        self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
+        self.rng = randomness.generator(seed, "noise", device=device)
+        self.step = 0
+        self.seconds = 0.0
+        self.rollbacks = 0
+        self.best: dict[str, Any] | None = None
+        self.total_steps = self.settings.steps or self.settings.epochs * self.stream.steps_per_epoch
+        with randomness.preserved():
+            randomness.seed_global(randomness.derive(seed, "global"))
+            self.global_random = randomness.global_state()
+
+    def train_step(self, step: int, real: Batch, buffer: ScalarBuffer, log_gradients: bool = False) -> None:
+        """Play every turn that is due. Each moves its player once, on the player's parameters and no others.
+
+        Args:
+            step: the number of the step, from 1. In step 0 every turn is due.
+            real: the real batch.
+            buffer: collects the scalars.
+            log_gradients: also collect the gradient norm of each player that moves.
+        """
+        turns = [turn for turn in self.turns if step % turn.every == 0]
+        shared = self.loss.prepare_step(self.model, real, {turn.player for turn in turns}, self.rng)
+        for number, turn in enumerate(turns, start=1):
+            player = self.players[turn.player]
+            terms = turn.objective(self.model, real, shared)
+            buffer.add(step, terms.losses, "loss/")
+            buffer.add(step, terms.metrics)
+            if terms.losses:
+                for parameter in player.parameters:
+                    parameter.grad = None
+                # Only the player's parameters get gradients. The graph stays for later turns that share parts of it.
+                _sum(terms.losses).backward(inputs=player.parameters, retain_graph=number < len(turns))
+                if log_gradients:
+                    buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
+                player.optimizer.step()
+            if turn.after:
+                with torch.no_grad():
+                    turn.after(self.model)
+        if self.ema:
+            self.ema.update(step)
+
+    def state_dict(self) -> Checkpoint:
+        """Return everything needed to continue as if training had never stopped.
+
+        Raises:
+            NonFinite: a weight is not finite, so training could not continue from there.
+        """
+        for name, value in self.model.state_dict().items():
+            if value.is_floating_point() and not value.isfinite().all():
+                raise NonFinite(f"the weight {name}", self.step, float("nan"))
+        tensors, rest = randomness.global_state()
+        trees = {f"optimizer.{name}": player.optimizer.state_dict() for name, player in self.players.items()}
+        trees |= {f"penalty.{name}": penalty.state_dict() for name, penalty in self.penalties.items()}
+        trees |= {"loss": self.loss.state_dict(), "rng": {**tensors, "noise": self.rng.get_state()}}
+        packed, structure = checkpoint.pack(trees)
+        return Checkpoint(
+            step=self.step,
+            weights=checkpoint.to_cpu(self.model.state_dict()),
+            ema=checkpoint.to_cpu(self.ema.tensors) if self.ema else {},
+            training=packed,
+            rest={
+                "settings": _identity(self.experiment.recipe),
+                "fields": {name: field.plain() for name, field in self.experiment.dataset.fields.items()},
+                "seconds": self.seconds,
+                "best": self.best,
+                "rollbacks": self.rollbacks,
+                "random": rest,
+                "structure": structure,
+            },
+        )
+
+    def load_state_dict(self, saved: Checkpoint) -> None:
+        """Restore what ``state_dict`` returned, bit for bit.
+
+        Raises:
+            UsageError: recipe.toml was changed in a way that a resume does not allow.
+            GanzooError: the checkpoint does not fit.
+        """
+        for name, value in _identity(self.experiment.recipe).items():
+            trained = saved.rest.get("settings", {}).get(name, {})
+            if any(value.get(key) != setting for key, setting in trained.items()):  # newer versions may add settings
+                raise UsageError(
+                    f"The run was trained with other settings of {name!r} than recipe.toml has now. Restore them "
+                    f"({trained}), or start a new run: ganzoo run DIR/recipe.toml."
+                )
+        try:
+            state = checkpoint.unpack(saved.training, saved.rest["structure"])
+            self.model.load_state_dict(saved.weights)
+            self.loss.load_state_dict(state["loss"])
+            for name, penalty in self.penalties.items():
+                penalty.load_state_dict(state[f"penalty.{name}"])
+            for name, player in self.players.items():
+                player.load_state_dict(state[f"optimizer.{name}"])
+            if self.ema:
+                for key, tensor in self.ema.tensors.items():
+                    tensor.copy_(saved.ema[key])
+            self.rng.set_state(state["rng"].pop("noise"))
+            self.global_random = (state["rng"], saved.rest["random"])
+            self.step, self.seconds, self.best = saved.step, saved.rest["seconds"], saved.rest["best"]
+            self.rollbacks = saved.rest.get("rollbacks", 0)
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
+
+    def roll_back(self, saved: Checkpoint) -> None:
+        """Return to a checkpoint and draw other noise from there on, determined by the seed and the number of
+        rollbacks."""
+        count, seed = self.rollbacks + 1, self.settings.seed
+        self.load_state_dict(saved)
+        self.rollbacks = count
+        self.rng = randomness.generator(seed, "noise", "rollback", count, device=self.experiment.device)
+        randomness.seed_global(randomness.derive(seed, "global", "rollback", count))
+        self.global_random = randomness.global_state()
+
+    @contextmanager
+    def eval_mode(self) -> Iterator[None]:
+        """Put the model into the mode it is sampled in within the block: eval mode, no gradients, averaged weights if
+        there are any. Afterwards everything is restored, the global random states included."""
+        modes = {module: module.training for module in self.model.modules()}
+        self.model.eval()
+        try:
+            with randomness.preserved(), torch.no_grad(), self.ema.applied() if self.ema else nullcontext():
+                yield
+        finally:
+            for module, mode in modes.items():  # one by one: a model may keep a part of itself in eval mode
+                module.training = mode
+
+
+def _fields(experiment: Experiment) -> set[str]:
+    """Return the batch fields that the parts of an experiment read."""
+    model, penalties = experiment.model, experiment.penalties.values()
+    required = [model.condition_fields, model.required_fields, experiment.loss.required_fields]
+    return {model.target, *chain.from_iterable([*required, *(p.required_fields for p in penalties)])}
+
+
+def _identity(recipe: Recipe) -> dict[str, Any]:
+    """Return the settings that identify a run: a checkpoint with other values belongs to another run."""
+    parts = {kind: {"name": part.name, **part.options} for kind in PARTS for part in (getattr(recipe, kind),)}
+    train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema", "augment")}
+    return {**parts, "penalties": dict(recipe.penalties), "optimizer": dict(recipe.optimizer), "train": train}
+
+
+def _sum(terms: Mapping[str, Tensor]) -> Tensor:
+    first, *others = terms.values()
+    for term in others:
+        first = first + term
+    return first

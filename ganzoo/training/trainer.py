@@ -1,0 +1,277 @@
+"""The trainer: the one adversarial training loop. It knows players and turns, and no GAN in particular.
+
+Nothing in a step leaves the device: scalars are kept as tensors. Everything that costs time (a tick, pictures, an
+evaluation, a checkpoint) happens between steps, when it is due.
+"""
+
+import shlex
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+from itertools import islice
+from typing import Any
+
+import torch
+
+from ganzoo import randomness
+from ganzoo.data import Batch
+from ganzoo.errors import GanzooError, Interrupted, warn
+from ganzoo.events import Alarm, RunInfo, Tick
+from ganzoo.runs import checkpoint
+from ganzoo.runs.checkpoint import Checkpoint
+from ganzoo.runs.directory import RunDirectory
+from ganzoo.training import previews
+from ganzoo.training.observers import Observers
+from ganzoo.training.scalars import NonFinite, ScalarBuffer
+from ganzoo.training.signals import deferred_signals
+from ganzoo.training.state import TrainingState
+from ganzoo.zoo import Zoo
+
+MAX_ROLLBACKS = 3  # per run; the next alarm stops it
+
+
+class AlarmStop(Exception):
+    """An alarm ends a session of training."""
+
+    def __init__(self, alarm: Alarm) -> None:
+        super().__init__(str(alarm))
+        self.alarm = alarm
+
+
+class Trainer:
+    """Trains a state to its end and leaves everything in a run directory."""
+
+    def __init__(self, state: TrainingState, directory: RunDirectory, zoo: Zoo) -> None:
+        self.state, self.directory, self.zoo = state, directory, zoo
+        self.settings = state.settings
+        self.resume_command = f"ganzoo resume {shlex.quote(str(directory.path))}"
+        self.info: RunInfo
+        self.observers: Observers
+
+    def run(self) -> None:
+        """Train to the end, from the current step.
+
+        Raises:
+            GanzooError: a loss is not finite, an alarm stops training, or the disk is full; the message says how to
+                continue.
+            Interrupted: SIGINT or SIGTERM arrived; the step was finished and saved.
+        """
+        deterministic = randomness.deterministic(self.state.experiment.device)
+        with randomness.preserved(), deterministic, deferred_signals() as signals:
+            target = None
+            while target := self._session(signals, target):
+                continue
+
+    def _session(self, signals: list[int], target: Checkpoint | None) -> Checkpoint | None:
+        """Train from the current step, or from the checkpoint ``target`` after a rollback. Return None at the end, or
+        the checkpoint to return to if an alarm asks for a rollback."""
+        state = self.state
+        self.info = self._run_info(target.step if target else state.step)
+        self.observers = Observers()
+        ending = ("failed", "")
+        try:
+            if target:
+                state.roll_back(target)
+                self.directory.rewind(target.step, state.rollbacks)
+            if state.best and not checkpoint.path_of(self.directory.checkpoints, state.best["step"]).exists():
+                state.best = None  # it has been removed since this checkpoint was written
+            self.observers.start(self.zoo, self.info)
+            randomness.set_global_state(*state.global_random)
+            self._write_status("running", "")
+            try:
+                self._train(signals)
+            except NonFinite as error:
+                alarm = self._non_finite_alarm(error)
+                self._raise_alarms([alarm])
+                raise AlarmStop(alarm) from error
+            ending = ("finished", "")
+            return None
+        except AlarmStop as stop:
+            saved = self._rollback_target(stop.alarm) if self.settings.on_collapse == "rollback" else None
+            if saved:
+                ending = ("rolled back", f"to step {saved.step}, to continue with other noise: {stop.alarm.message}")
+                return saved
+            ending = ("failed", stop.alarm.message)
+            raise GanzooError(f"Training stopped: {stop.alarm} {self._how_to_continue(stop.alarm)}") from stop
+        except Interrupted as stop:
+            ending = ("interrupted", str(stop))
+            raise
+        except OSError as error:
+            what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+            ending = ("failed", f"step {state.step}: {what}.")
+            raise GanzooError(
+                f"Training stopped at step {state.step} because of a system error: {what}. {self._newest_checkpoint()} "
+                f"When that is fixed (a full disk has room again), continue with: {self.resume_command}"
+            ) from error
+        except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+            ending = ("failed", f"out of memory at step {state.step}.")
+            raise GanzooError(
+                f"Out of memory at step {state.step}. {self._newest_checkpoint()} Train with a smaller --batch-size "
+                "or with --set train.cache_on_device=never."
+            ) from error
+        except KeyboardInterrupt as error:  # a second signal: stop at once
+            where = f"at once, in step {state.step + 1}; not saved. {self._newest_checkpoint()}"
+            ending = ("interrupted", where)
+            raise Interrupted(f"{where} Continue with: {self.resume_command}", signal.SIGINT) from error
+        except BaseException as error:
+            ending = ("failed", f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            try:  # after a failure, the first error is the one to show
+                with suppress(OSError) if ending[0] == "failed" else nullcontext():
+                    self._write_status(*ending)
+            finally:
+                self.observers.tell("on_end", *ending)
+
+    def _train(self, signals: list[int]) -> None:
+        state, settings, end = self.state, self.settings, self.state.total_steps
+        per_epoch = state.stream.steps_per_epoch
+        buffer = ScalarBuffer()
+        fixed = previews.fixed_batch(state)
+        if state.step == 0:
+            self._show(fixed, first=True)
+        start_time, seconds_before = time.perf_counter(), state.seconds
+        tick_step, tick_time, due = state.step, start_time, self._next_due()
+
+        batches = islice(state.stream.batches(state.step), end - state.step)
+        for step, real in enumerate(batches, start=state.step + 1):
+            state.train_step(step, real, buffer, log_gradients=step == due)
+            state.step = step
+            if step < due and not signals:
+                continue
+
+            # Something is due: always a tick, sometimes pictures, an evaluation, a checkpoint.
+            stopping = bool(signals)  # read once: a signal that arrives from here on stops the next step
+            scalars = buffer.pop_means()
+            now = time.perf_counter()
+            state.seconds = seconds_before + now - start_time
+            speed = (step - tick_step) * settings.batch_size / (now - tick_time)
+            ends_epoch = step % per_epoch == 0
+            if step == end or (ends_epoch and (step // per_epoch) % settings.sample_every == 0):
+                scalars = self._show(fixed) | scalars
+            improved = False
+            if settings.evaluate_every and (step % settings.evaluate_every == 0 or step == end):
+                measured, improved = self._evaluate()
+                scalars |= measured
+            tick = Tick(step, step / per_epoch, ends_epoch, state.seconds, speed, scalars)
+            self.directory.write_metrics(tick)
+            alarms = [alarm for answer in self.observers.tell("on_tick", tick) for alarm in answer]
+            self._raise_alarms(alarms)
+            fatal = next((alarm for alarm in alarms if alarm.fatal and settings.on_collapse != "warn"), None)
+            if fatal and settings.on_collapse == "rollback":
+                raise AlarmStop(fatal)  # without saving: it would push out the checkpoint to return to
+            if step % settings.checkpoint_every == 0 or step == end or stopping or improved or fatal:
+                self._save()
+            if fatal:
+                raise AlarmStop(fatal)
+            if stopping and step < end:
+                name = signal.Signals(signals[0]).name
+                raise Interrupted(f"{name} at step {step}; saved. Continue with: {self.resume_command}", signals[0])
+            tick_step, tick_time, due = step, time.perf_counter(), self._next_due()
+
+    def _next_due(self) -> int:
+        """Return the next step after which something happens besides training."""
+        settings, state = self.settings, self.state
+        intervals = (
+            settings.log_every,
+            settings.checkpoint_every,
+            settings.evaluate_every,
+            state.stream.steps_per_epoch,
+        )
+        return min(state.total_steps, *((state.step // every + 1) * every for every in intervals if every))
+
+    def _show(self, fixed: Batch, first: bool = False) -> dict[str, float]:
+        """Draw the model's preview of the fixed batch, show it to the observers, and return their scalars."""
+        samples = previews.preview(self.state, fixed)
+        pictures = previews.save_pictures(self.directory, samples, self.state.step, first)
+        answers = self.observers.tell("on_samples", self.state.step, pictures, samples)
+        return {name: value for answer in answers for name, value in answer.items()}
+
+    def _evaluate(self) -> tuple[dict[str, float], bool]:
+        """Evaluate, record the numbers, and return them as scalars; and whether the first is the best so far, which is
+        then noted in ``state.best``. If something cannot be measured, warn and continue."""
+        state, experiment = self.state, self.state.experiment
+        evaluator = experiment.evaluator
+        assert evaluator
+        try:
+            with state.eval_mode():
+                results = evaluator.measure(state.model)
+        except GanzooError as error:
+            warn(f"step {state.step} could not be measured: {error}")
+            return {}, False
+        where: dict[str, Any] = {"checkpoint": "training", "step": state.step, "device": str(experiment.device)}
+        self.directory.write_records([result.record(experiment.eval_data, **where) for result in results])
+        name, (value, better, _) = results[0].name, results[0].score
+        best = state.best if state.best and state.best["metric"] == name else None
+        improved = bool(better) and (
+            best is None or (value > best["value"] if better == "higher" else value < best["value"])
+        )
+        if improved:
+            state.best = {"metric": name, "value": value, "step": state.step}
+        return {f"metric/{result.name}": result.score.value for result in results}, improved
+
+    def _save(self) -> None:
+        state = self.state
+        spare = state.best["step"] if state.best else None
+        path = checkpoint.save(self.directory.checkpoints, state.state_dict(), self.settings.keep, spare)
+        self._write_status("running", "")
+        self.observers.tell("on_checkpoint", state.step, path)
+
+    def _write_status(self, name: str, reason: str) -> None:
+        self.directory.write_status(self.info, name, reason, self.state.step, self.state.seconds)
+
+    # --- alarms and rollbacks ---------------------------------------------------------------------------------------
+
+    def _raise_alarms(self, alarms: Sequence[Alarm]) -> None:
+        for alarm in alarms:
+            self.directory.write_alarm(alarm, self.state.step, self.state.rollbacks)
+            self.observers.tell("on_alarm", self.state.step, alarm)
+
+    def _non_finite_alarm(self, error: NonFinite) -> Alarm:
+        wrong = [name for name, value in self.state.model.named_parameters() if not value.isfinite().all()]
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        where = (
+            f"; at step {self.state.step} these weights are not finite: {', '.join(wrong[:3])}{more}" if wrong else ""
+        )
+        remedy = "A lower learning rate (--set optimizer.lr=...) or another loss may help."
+        return Alarm("non-finite", f"{error}{where}.", remedy, last_healthy_step=error.step - 1, fatal=True)
+
+    def _rollback_target(self, alarm: Alarm) -> Checkpoint | None:
+        """Return a valid checkpoint from before the trouble, if one exists and rollbacks remain: the newest one, and an
+        older one at each further rollback, because trouble may begin before it is noticed. Only scheduled checkpoints
+        count: an interruption must not change the course of a run."""
+        every = self.settings.checkpoint_every
+        steps = {checkpoint.step_of(path): path for path in checkpoint.saved(self.directory.checkpoints)}
+        paths = [path for step, path in steps.items() if step <= alarm.last_healthy_step and step % every == 0]
+        older = paths[min(self.state.rollbacks, len(paths) - 1) :] if paths else []
+        return checkpoint.latest_valid(older)[0] if self.state.rollbacks < MAX_ROLLBACKS else None
+
+    def _how_to_continue(self, alarm: Alarm) -> str:
+        where = self._newest_checkpoint()
+        if self.settings.on_collapse == "rollback":
+            why = f"No checkpoint of step {alarm.last_healthy_step} or before is left to roll back to."
+            if self.state.rollbacks >= MAX_ROLLBACKS:
+                why = f"It was rolled back {self.state.rollbacks} times already."
+            where = f"{why} {where}"
+        if alarm.kind == "non-finite":
+            return f"{where} The run so far is kept."
+        return f"{where} To continue anyway: {self.resume_command} --on-collapse warn"
+
+    def _newest_checkpoint(self) -> str:
+        newest = next(checkpoint.saved(self.directory.checkpoints), None)
+        return f"The newest checkpoint is {newest}." if newest else "No checkpoint had been saved yet."
+
+    def _run_info(self, start: int) -> RunInfo:
+        state, experiment = self.state, self.state.experiment
+        return RunInfo(
+            directory=self.directory.path,
+            recipe=experiment.recipe,
+            device=str(experiment.device),
+            examples=len(experiment.dataset),
+            parameters={name: sum(p.numel() for p in player.parameters) for name, player in state.players.items()},
+            batch_size=self.settings.batch_size,
+            steps_per_epoch=state.stream.steps_per_epoch,
+            total_steps=state.total_steps,
+            start_step=start,
+        )

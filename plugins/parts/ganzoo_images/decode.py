@@ -1,0 +1,107 @@
+"""Decoding: any file that Pillow reads becomes an upright square of 8-bit pixels on a background.
+
+Nothing is guessed: a picture whose values have no agreed range (floating point, 32 bits) counts as broken, with the
+reason. Color profiles are not applied.
+"""
+
+import io
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+Channels = Literal["auto", "gray", "color"]
+Background = Literal["white", "black"]
+
+_NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow recognizes these formats but cannot decode them
+
+
+class Broken(Exception):
+    """The bytes are not a readable picture; the message says why."""
+
+
+@cache
+def suffixes() -> frozenset[str]:
+    """Return the suffixes of the files that Pillow can read here, in lower case and with the dot."""
+    Image.init()
+    readable = Image.OPEN.keys() - _NO_PICTURES
+    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in readable)
+
+
+def decode(content: bytes, size: int, channels: Channels, background: Background) -> np.ndarray:
+    """Return the picture that the bytes of a file hold; of an animation, the first frame.
+
+    Args:
+        content: the bytes.
+        size: pixels per side of the result. The largest centered square is resized with Pillow's antialiased Lanczos.
+            This equals resizing the shorter side and cropping the center, except that pixels outside the crop do not
+            show in its outermost pixels.
+        channels: "gray" (luma, ITU-R BT.601), "color", or "auto": one channel if all three are the same.
+        background: the color behind transparent pixels.
+
+    Returns:
+        uint8 (1 or 3, size, size).
+
+    Raises:
+        Broken: it cannot be read.
+    """
+    if not content:
+        raise Broken("it is empty")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.draft(None, (4 * size, 4 * size))  # a JPEG that is far larger is decoded at 1/2, 1/4 or 1/8
+            image.load()
+            plain = _eight_bits(_upright(image), background)
+            if channels == "gray":
+                plain = plain.convert("L")
+            pixels = np.asarray(_square(plain, size))
+    except (Broken, MemoryError):
+        raise
+    except Exception as error:  # Pillow's readers raise almost anything at unexpected bytes
+        text = " ".join(str(error).split()).replace(" <_io.BytesIO object at", "").partition(" 0x")[0]
+        raise Broken(text or type(error).__name__) from error
+    if pixels.ndim == 2:
+        return pixels[None].repeat(3 if channels == "color" else 1, axis=0)
+    if channels == "auto" and (pixels == pixels[..., :1]).all():
+        return pixels[None, ..., 0]
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return the picture turned as its EXIF orientation says. Damaged EXIF data is ignored."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the pixels themselves are fine
+        return image
+
+
+def _eight_bits(image: Image.Image, background: Background) -> Image.Image:
+    """Return the picture in the mode "L" or "RGB"."""
+    if image.mode.startswith("I"):  # I;16 in both byte orders, and I, in which some readers return 16 bits
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise Broken("it has 32 bits per pixel, without an agreed range; save it with 8 or 16 bits")
+        return Image.fromarray(((levels * 255 + 32767) // 65535).astype(np.uint8))
+    if image.mode == "F":
+        raise Broken("it has floating-point pixels, without an agreed range; save it with 8 or 16 bits")
+    if _transparent(image):
+        if image.mode in ("La", "RGBa"):
+            image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _transparent(image: Image.Image) -> bool:
+    """Return whether the picture has transparency: in a channel, in its palette, or as one transparent color."""
+    palette = image.palette is not None and image.palette.mode == "RGBA"
+    return palette or image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    width, height = image.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)

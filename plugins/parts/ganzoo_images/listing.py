@@ -1,0 +1,89 @@
+"""Listing a folder: its picture files, in an order that depends only on their names."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganzoo import UsageError
+from ganzoo.errors import nearest
+from ganzoo_images.decode import suffixes
+
+
+@dataclass(frozen=True)
+class Source:
+    """One picture file.
+
+    Attributes:
+        name: its path relative to the folder, with "/" as separator.
+        path: where it is.
+        stamp: see ``stamp``; None if unknown.
+    """
+
+    name: str
+    path: str
+    stamp: tuple[int, int, int] | None
+
+
+def find(root: Path) -> list[Source]:
+    """Return the picture files of a folder and its subfolders, sorted by name. Hidden files and folders are ignored;
+    links are followed.
+
+    Raises:
+        UsageError: it is not a folder, cannot be read, or has no pictures.
+    """
+    if not root.is_dir():
+        _refuse(root)
+    sources: list[Source] = []
+    others: Counter[str] = Counter()
+    try:
+        for entry, name in _files(root, "", ()):
+            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - pathlib is slow for 200,000 files
+            if suffix in suffixes():
+                sources.append(Source(name, entry.path, stamp(entry)))
+            else:
+                others[suffix or "no suffix"] += 1
+    except OSError as error:
+        raise UsageError(f"Cannot read the folder {error.filename}: {error.strerror or error}.") from error
+    if not sources:
+        counts = ", ".join(f"{count} with {suffix}" for suffix, count in others.most_common(5))
+        content = f"{others.total()} other files were ignored ({counts})" if counts else "it is empty"
+        raise UsageError(f"No pictures in {root.resolve()}: {content}. Pictures are .png, .jpg and the like.")
+    return sorted(sources, key=lambda source: source.name)
+
+
+def stamp(entry: "os.DirEntry[str] | Path") -> tuple[int, int, int] | None:
+    """Return the size of a file and the times when its bytes and its inode last changed, in ns; None if unknown. The
+    inode's time cannot be set back, unlike that of the bytes."""
+    try:
+        found = entry.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _files(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple["os.DirEntry[str]", str]]:
+    """Yield files and their names. ``above`` identifies the folders above it: a link to one of them is not followed."""
+    found = folder.stat()
+    here = (found.st_dev, found.st_ino)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            name = prefix + entry.name
+            if entry.is_dir():
+                yield from _files(Path(entry.path), f"{name}/", (*above, here))
+            elif entry.is_file() or entry.is_symlink():  # a dangling link is reported as unreadable
+                yield entry, name
+
+
+def _refuse(root: Path) -> None:
+    full = Path(os.path.abspath(root))  # noqa: PTH100 - as typed: no links resolved
+    if root.exists():
+        raise UsageError(f"data.path = {str(root)!r} is a file, not a folder of pictures ({full}).")
+    siblings = [p.name for p in full.parent.iterdir() if p.is_dir()] if full.parent.is_dir() else []
+    close = f" {text}" if (text := nearest(full.name, siblings)).startswith("Did") else ""
+    raise UsageError(f"data.path = {str(root)!r}: there is no folder {full}.{close}")

@@ -1,0 +1,215 @@
+"""Export: the file does what the model does, for any number of samples; what does not is never put in place."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import ganzoo as package
+from ganzoo import Field, GanzooError, Model, UsageError, export
+from ganzoo.zoo import Zoo
+from ganzoo.run import Run
+from ganzoo import randomness
+from ganzoo.training.experiment import build
+
+IMAGE, LABEL = Field((1, 8, 8)), Field((), torch.int64, classes=10)
+
+
+class Asked(Model):
+    """A model with everything that can be asked for: noise, a class, codes, an image; and channels_last weights."""
+
+    required_fields = ("label", "edges")
+    condition_fields = ("edges",)
+
+    def __init__(self, fields):
+        super().__init__(fields)
+        self.embedding = nn.Embedding(10, 4)
+        self.generator = nn.Conv2d(11, 1, 3, padding=1).to(memory_format=torch.channels_last)
+        self.norm = nn.BatchNorm2d(1)
+        self.discriminator = nn.Linear(500, 500)
+
+    def sample_latent(self, n, rng):
+        return {
+            "z": torch.randn(n, 4, generator=rng),
+            "label": torch.randint(10, (n,), generator=rng),
+            "style": torch.rand(n, 2, generator=rng) * 2 - 1,
+            "scale": torch.rand(n, generator=rng) * 5 + 3,
+            "spare": torch.rand(n, 1, generator=rng),  # nobody looks at it
+        }
+
+    def generate(self, latent):
+        codes = torch.cat([latent["z"], self.embedding(latent["label"]), latent["style"]], 1)  # (n, 10)
+        planes = codes[:, :, None, None].expand(-1, -1, 8, 8) / latent["scale"][:, None, None, None]
+        return self.norm(self.generator(torch.cat([planes, latent["edges"]], 1))).tanh()
+
+
+class Shared(Asked):
+    """One network under two names, both of which generate."""
+
+    def __init__(self, fields):
+        super().__init__(fields)
+        self.again = nn.Sequential(self.embedding)
+
+    def generate(self, latent):
+        return super().generate({**latent, "z": self.again(latent["label"])})
+
+
+class Noisy(Asked):
+    def generate(self, latent):
+        return super().generate(latent) + torch.rand(1)
+
+
+class Branching(Asked):
+    def generate(self, latent):
+        return super().generate(latent) * (1 if latent["z"].sum() > 0 else 2)
+
+
+class OfThree(Asked):
+    def generate(self, latent):
+        return super().generate(latent).reshape(3, 1, 8, 8)
+
+
+class Frozen(Asked):
+    """What is traced with 3 samples is not what 1 and 7 get."""
+
+    def generate(self, latent):
+        return super().generate(latent) * torch.tensor(float(torch.rand(1)))
+
+
+def a_run(kind, folder) -> Run:
+    fields = {"image": IMAGE, "edges": IMAGE, "label": LABEL}
+    zoo = Zoo()
+    with randomness.preserved():
+        torch.manual_seed(0)
+        return Run(folder, zoo.recipe("fc-mnist"), 3, fields, kind(fields), torch.device("cpu"), "last", zoo)
+
+
+def drawn_by(made) -> np.ndarray:
+    """Return what the three lines that are shown to the user draw."""
+    names = {}
+    exec("\n".join(made.usage()), names)
+    return np.asarray(names["sample"].detach() if made.format == "torch" else names["sample"])
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in Zoo().entries()])
+def test_every_recipe_of_the_zoo(name, tmp_path):
+    zoo = Zoo()
+    try:
+        experiment = build(zoo, zoo.recipe(name))
+    except UsageError as error:
+        pytest.skip(str(error))  # such as data that must be downloaded
+    fields, model = experiment.data.fields, experiment.model
+    run = Run(tmp_path, experiment.recipe, 0, fields, model, torch.device("cpu"), "last", zoo)
+    for kind in export.SUFFIXES:
+        made = export.save(run, format=kind)
+        sample = drawn_by(made)
+        assert sample.shape == (8, *fields[model.target].shape)
+        assert np.isfinite(sample).all()
+
+
+@pytest.mark.parametrize("kind", list(export.SUFFIXES))
+def test_a_model_that_is_asked_for_everything(kind, tmp_path):
+    run = a_run(Asked, tmp_path)
+    made = export.save(run, tmp_path / f"g{export.SUFFIXES[kind]}")
+    assert made.path.stat().st_size < 100_000  # without the discriminator's 250,000 numbers
+    assert {entry.name: (entry.shape, entry.dtype) for entry in made.inputs} == {
+        "edges": ((1, 8, 8), "float32"),
+        "z": ((4,), "float32"),
+        "label": ((), "int64"),
+        "style": ((2,), "float32"),
+        "scale": ((), "float32"),
+        "spare": ((1,), "float32"),
+    }
+    meanings = {entry.name: entry.meaning for entry in made.inputs}
+    assert meanings["z"] == "standard normal"
+    assert meanings["style"] == "uniform in [-1, 1]"
+    assert meanings["spare"] == "uniform in [0, 1]"
+    assert meanings["label"] == "whole numbers from 0 to 9"
+    assert meanings["edges"] == "as in the data, from -1 to 1"
+    assert "mean 5.5 and standard deviation 1.4" in meanings["scale"]
+    assert str(made.inputs[0]) == "edges: float32 (n, 1, 8, 8), as in the data, from -1 to 1"
+    assert drawn_by(made).shape == (8, 1, 8, 8)
+    if kind == "torch":
+        assert not [name for name in torch.export.load(made.path).state_dict if "discriminator" in name]
+    assert run.model.discriminator.in_features == 500  # the run keeps its own
+
+
+@pytest.mark.parametrize("kind", list(export.SUFFIXES))
+def test_a_network_of_two_names(kind, tmp_path):
+    assert export.save(a_run(Shared, tmp_path), format=kind).difference < 1e-5
+
+
+def test_the_file_draws_what_the_run_samples(ganzoo, trained, workplace):
+    import onnxruntime
+
+    result = ganzoo("export", trained, "-o", "g.onnx", "--checkpoint", 20)
+    assert result.code == 0
+    assert "Step 20 of fc-mnist: g.onnx" in result.out
+    assert "z: float32 (n, 126), standard normal" in result.out
+    assert "sample: float32 (n, 1, 28, 28)" in result.out
+    assert 'session.run(["sample"], {"z": np.random.standard_normal((8, 126)).astype("float32")})' in result.out
+    assert result.err == ""
+    run = package.load(trained, checkpoint=20)
+    z = run.model.sample_latent(5, randomness.generator(0, "samples"))["z"]
+    session = onnxruntime.InferenceSession("g.onnx")
+    (sample,) = session.run(["sample"], {"z": z.numpy()})
+    assert torch.allclose(torch.from_numpy(sample), run.sample(5, seed=0), atol=1e-4)
+    assert not torch.allclose(torch.from_numpy(sample), package.load(trained).sample(5, seed=0), atol=1e-2)
+    assert session.get_inputs()[0].shape == ["batch", 126]
+    assert ganzoo("export", trained, "--format", "torch", "-o", "g.pt2").code == 0
+    sample = torch.export.load("g.pt2").module()(z=z)
+    assert torch.equal(sample, package.load(trained).sample(5, seed=0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "complaint"),
+    [
+        (Noisy, "differs from the model by"),
+        (Frozen, "cannot be exported|differs from the model by"),
+        (Branching, "no branch on a tensor's values"),
+        (OfThree, "any number of samples"),
+    ],
+)
+def test_what_does_not_do_the_same_is_not_put_in_place(kind, complaint, tmp_path):
+    path = tmp_path / "g.pt2"
+    path.write_text("the old one")
+    with pytest.raises(GanzooError, match=complaint):
+        export.save(a_run(kind, tmp_path), path)
+    assert [path.name for path in tmp_path.iterdir()] == ["g.pt2"]
+    assert path.read_text() == "the old one"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["-o", "g.png"], "name it .onnx or .pt2"),
+        (["-o", "g.pt2", "--format", "onnx"], "goes to a file g.onnx, not g.pt2"),
+        (["--format", "onxx"], "Did you mean 'onnx'?"),
+        (["-o", "nowhere/g.pt2"], "does not exist"),
+        (["-o", "folder.pt2"], "is a folder"),
+        (["--checkpoint", 7, "-o", "g.pt2"], "no checkpoint of step 7"),
+    ],
+)
+def test_what_cannot_be_meant(ganzoo, trained, workplace, arguments, complaint):
+    (workplace / "folder.pt2").mkdir()
+    result = ganzoo("export", trained, *arguments)
+    assert result.code == 2
+    assert complaint in result.err
+
+
+def test_without_the_libraries(ganzoo, trained, workplace, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert export.missing() == ["onnxruntime"]
+    result = ganzoo("export", trained, "-o", "g.onnx")
+    assert result.code == 2
+    assert 'onnxruntime, not installed here: pip install "torch-ganzoo[export]"' in result.err
+    assert ganzoo("export", trained, "-o", "g.pt2").code == 0
+
+
+def test_a_model_alone_can_be_checked(tmp_path):
+    run = a_run(Asked, tmp_path)
+    inputs = run.model.generator_inputs({"image": torch.zeros(3, 1, 8, 8), "edges": torch.rand(3, 1, 8, 8)}, torch.Generator())
+    assert "differs by at most" in export.check(run.model, inputs)
+    assert list(tmp_path.iterdir()) == []

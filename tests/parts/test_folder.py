@@ -1,0 +1,208 @@
+"""Folders of pictures: classes, changes, broken files, messages, and the cache that is mapped into memory."""
+
+import os
+import pickle
+import shutil
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from ganzoo_images.folder import Folder
+from PIL import Image
+
+from ganzoo import GanzooError, UsageError
+from ganzoo.training.batches import BatchStream
+from ganzoo.training.settings import TrainSettings
+
+
+@pytest.fixture
+def pictures(workplace, monkeypatch):
+    """A folder of 12 gray pictures, each of one level: 0, 20, 40, ..."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    folder = workplace / "pictures"
+    folder.mkdir()
+    for i in range(12):
+        write(folder / f"{i:02d}.png", i * 20)
+    return folder
+
+
+def write(path: Path, level: int | tuple[int, int, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L" if isinstance(level, int) else "RGB", (10, 10), level).save(path)
+
+
+def levels(dataset: Folder) -> list[int]:
+    """The first channel's level of each picture. Checks that tensors() and [i] agree."""
+    images = dataset.tensors()["image"]
+    assert len(dataset) == len(images)
+    assert all(torch.equal(dataset[i]["image"], images[i]) for i in range(len(dataset)))
+    assert (images == images[..., :1, :1]).all()
+    return images[:, 0, 0, 0].tolist()
+
+
+ALL = [i * 20 for i in range(12)]
+
+
+def test_a_folder_is_decoded_once_with_a_message(pictures, decodings, capsys):
+    dataset = Folder(path="pictures", size=8)
+    assert levels(dataset) == ALL
+    assert (list(dataset.fields), dataset.fields["image"].shape) == (["image"], (1, 8, 8))
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "Reading 12 pictures" in said
+    assert str(pictures.parent / "cache/ganzoo/images") in said
+    assert levels(Folder(path="pictures", size=8)) == ALL
+    assert len(decodings) == 12
+    assert capsys.readouterr().err == ""
+
+
+def test_changes_of_the_folder_change_the_dataset(pictures, decodings):
+    def current(size=8, **options):
+        return levels(Folder(path="pictures", size=size, **options))
+
+    current()
+    write(pictures / "005.png", 99)  # second by name
+    assert current() == [0, 99, *ALL[1:]]
+    assert len(decodings) == 13
+    (pictures / "03.png").unlink()
+    assert current() == [0, 99, 20, 40, *ALL[4:]]
+    before = (pictures / "04.png").stat()
+    write(pictures / "04.png", 81)
+    os.utime(pictures / "04.png", ns=(before.st_atime_ns, before.st_mtime_ns))  # as if unchanged
+    assert (pictures / "04.png").stat().st_size == before.st_size
+    assert current() == [0, 99, 20, 40, 81, *ALL[5:]]
+    assert len(decodings) == 14
+    assert Folder(path="pictures", size=12).fields["image"].shape == (1, 12, 12)
+    assert current(12) == current()
+    assert len(decodings) == 26
+
+
+def test_renamed_moved_and_copied_files_are_not_decoded_again(pictures, decodings):
+    Folder(path="pictures", size=8)
+    (pictures / "00.png").rename(pictures / "zz.png")
+    (pictures / "01.png").touch()
+    shutil.copy(pictures / "02.png", pictures / "twin.png")
+    assert levels(Folder(path="pictures", size=8)) == [*ALL[1:], 40, 0]
+    pictures.rename("moved")
+    assert levels(Folder(path="moved", size=8)) == [*ALL[1:], 40, 0]
+    shutil.copytree("moved", "copied")
+    assert levels(Folder(path="copied", size=8)) == [*ALL[1:], 40, 0]
+    assert len(decodings) == 12
+
+
+def test_one_picture_in_color_makes_all_of_them_color_until_it_is_removed(pictures):
+    Folder(path="pictures", size=8)
+    write(pictures / "red.png", (255, 0, 0))
+    dataset = Folder(path="pictures", size=8)
+    assert dataset.fields["image"].shape == (3, 8, 8)
+    assert dataset.tensors()["image"][:, :, 0, 0].tolist() == [[level] * 3 for level in ALL] + [[255, 0, 0]]
+    assert Folder(path="pictures", size=8, channels="gray").fields["image"].shape == (1, 8, 8)
+    (pictures / "red.png").unlink()
+    assert Folder(path="pictures", size=8).fields["image"].shape == (1, 8, 8)
+    assert Folder(path="pictures", size=8, channels="color").fields["image"].shape == (3, 8, 8)
+    assert levels(Folder(path="pictures", size=8)) == ALL
+
+
+def test_subfolders_are_classes(pictures):
+    for name, level in (("cat/deep/a.png", 5), ("Zebra/b.png", 6), ("Äpfel/c.png", 7), ("cat/.hidden/x.png", 8)):
+        write(Path("zoo", name), level)
+    Path("zoo/empty").mkdir()
+    Path("zoo/.git").mkdir()
+    shutil.copy("zoo/cat/deep/a.png", "zoo/.git/a.png")
+    Path("zoo/link").symlink_to(Path("zoo").absolute())  # a loop
+    dataset = Folder(path="zoo", size=8)
+    assert dataset.class_names == ("Zebra", "cat", "Äpfel")
+    assert dataset.tensors()["label"].tolist() == [0, 1, 2]
+    assert levels(dataset) == [6, 5, 7]
+    assert (dataset.fields["label"].classes, dataset.fields["label"].dtype) == (3, torch.int64)
+    assert dataset[1]["label"] == 1
+
+
+def test_pictures_beside_subfolders_have_no_classes_and_give_a_warning(pictures, capsys):
+    write(pictures / "more/a.png", 1)
+    assert "label" not in Folder(path="pictures", size=8).fields
+    assert "all are used, without classes" in capsys.readouterr().err
+
+
+def test_broken_pictures_are_named_and_left_out_or_refused(pictures, capsys):
+    for i in range(13):
+        (pictures / f"x{i:02d}.jpg").write_bytes(b"nothing" * i)
+    (pictures / "dangling.png").symlink_to("nowhere.png")
+    for _ in range(2):
+        assert levels(Folder(path="pictures", size=8)) == ALL
+        said = capsys.readouterr().err
+        assert "14 of 26 pictures in pictures cannot be read and are left out: dangling.png (No such file" in said
+        assert "x00.jpg (it is empty); x01.jpg (cannot identify image file)" in said
+        assert "x08.jpg" in said
+        assert "x09.jpg" not in said
+        assert "and 4 more" in said
+    with pytest.raises(UsageError, match=r"cannot be read: dangling\.png"):
+        Folder(path="pictures", size=8, broken="stop")
+    write(pictures / "x00.jpg", 250)  # repaired; a JPEG this time
+    assert levels(Folder(path="pictures", size=8))[12] == 250
+
+
+def test_a_folder_without_pictures_is_refused(pictures):
+    for name in ("bad/a.txt", "bad/b.TXT", "bad/c", "bad/.d.png", "broken/a.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text("nothing")
+    with pytest.raises(UsageError, match=r"3 other files were ignored \(2 with \.txt, 1 with no suffix\)"):
+        Folder(path="bad")
+    with pytest.raises(UsageError, match="1 of 1 pictures in broken cannot be read"):
+        Folder(path="broken")
+    with pytest.raises(UsageError, match="Did you mean 'pictures'"):
+        Folder(path="picturs")
+    with pytest.raises(UsageError, match="is a file"):
+        Folder(path="bad/c")
+    with pytest.raises(UsageError, match=r"cannot be used: .*--set data\.cache"):
+        Folder(path="pictures", cache="bad/c")
+
+
+def test_it_pickles_without_its_pixels_and_streams_the_same_batches(pictures):
+    dataset = Folder(path="pictures", size=64, channels="color")
+    content = pickle.dumps(dataset)
+    assert len(content) < 3000
+    assert torch.equal(pickle.loads(content).tensors()["image"], dataset.tensors()["image"])
+    drawn = []
+    for cache, workers in (("auto", 0), ("never", 0), ("never", 1)):
+        settings = TrainSettings(batch_size=4, cache_on_device=cache, num_workers=workers)
+        stream = BatchStream(dataset, ["image"], settings, torch.device("cpu"))
+        assert (stream.cached is None) == (cache == "never")
+        batches = stream.batches(0)
+        drawn.append(torch.cat([next(batches)["image"] for _ in range(6)]))
+    assert all(torch.equal(drawn[0], other) for other in drawn[1:])
+    next(Path("cache").rglob("*.u8")).unlink()
+    with pytest.raises(GanzooError, match="Start again"):
+        pickle.loads(content)
+
+
+def test_the_file_is_mapped_without_a_warning(pictures):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        dataset = Folder(path="pictures", size=8)
+        images = dataset.tensors()["image"]
+        assert dataset.prepare({"image": images.index_select(0, torch.tensor([3, 1]))})["image"].shape == (2, 1, 8, 8)
+    path = next(Path("cache").rglob("*.u8"))
+    assert levels(dataset) == ALL
+    with path.open("r+b") as file:  # a copy would not see this
+        file.write(bytes([200]))
+    assert images[0, 0, 0, 0] == 200
+
+
+def test_files_left_by_a_power_cut_are_repaired(pictures, decodings):
+    Folder(path="pictures", size=8)
+    journal, pixels = next(Path("cache").rglob("journal.jsonl")), next(Path("cache").rglob("*.u8"))
+    with journal.open("ab") as file:
+        file.write(b'["half a li')
+    with pixels.open("ab") as file:
+        file.write(b"half a row")
+    pixels.with_name("pixels-old.u8").write_bytes(b"left behind")
+    assert levels(Folder(path="pictures", size=8)) == ALL
+    assert len(decodings) == 12
+    assert not pixels.with_name("pixels-old.u8").exists()
+    pixels.write_bytes(pixels.read_bytes()[: 5 * 64])  # rows that never reached the disk
+    assert levels(Folder(path="pictures", size=8)) == ALL
+    assert len(decodings) == 19
+    journal.write_bytes(b"\0" * 50)
+    assert levels(Folder(path="pictures", size=8)) == ALL

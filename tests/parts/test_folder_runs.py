@@ -1,0 +1,196 @@
+"""Folders of pictures: kills, full disks, parallel processes, training, thumbnails, and the page docs/data.md."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ganzoo_images.cache import Decoded
+from ganzoo_images.decode import decode
+from ganzoo_images.downloads import CIFAR10, CelebA, FashionMNIST
+from ganzoo_images.folder import Folder, Pictures
+from ganzoo_images.thumbnail import Thumbnail
+from ganzoo_mnist.data import MNIST
+from PIL import Image
+
+import ganzoo as package
+from ganzoo.options import options_of
+
+COUNT = 80
+MAKE = """
+from ganzoo_images import store
+from ganzoo_images.folder import Folder
+store._SYNC_INTERVAL = 0.0
+print(len(Folder(path="many", size=64)))
+"""
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory):
+    """Pictures that take about a second to decode."""
+    folder = tmp_path_factory.mktemp("noise")
+    pixels = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
+    for i in range(COUNT):
+        Image.fromarray(np.roll(pixels, i, axis=0)).save(folder / f"{i:03d}.png", compress_level=1)
+    return folder
+
+
+@pytest.fixture
+def many(noise, workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    Path("many").symlink_to(noise)
+
+
+def recorded() -> int:
+    """The number of files in the journal of the only cache."""
+    return sum(len(path.read_bytes().splitlines()) - 1 for path in Path("cache").rglob("journal.jsonl"))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_pictures_decoded_by_a_killed_process_are_kept(many, decodings, stop):
+    process = subprocess.Popen([sys.executable, "-c", MAKE], stderr=subprocess.DEVNULL)
+    while recorded() < 5 and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(stop)
+    assert process.wait() != 0
+    kept = recorded()
+    assert 5 <= kept < COUNT
+    images = Folder(path="many", size=64).tensors()["image"]
+    assert len(decodings) == COUNT - kept
+    for i in (0, kept - 1, kept, COUNT - 1):
+        assert np.array_equal(images[i], decode(Path(f"many/{i:03d}.png").read_bytes(), 64, "auto", "white"))
+
+
+def test_parallel_processes_decode_once(many):
+    start = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", MAKE], **start) for _ in range(3)]
+    results = [process.communicate() for process in processes]
+    assert [out for out, _ in results] == [f"{COUNT}\n"] * 3
+    assert sum("Reading" in err for _, err in results) == 1
+    lines = next(Path("cache").rglob("journal.jsonl")).read_text().splitlines()
+    assert sorted(json.loads(line)[0] for line in lines[1:]) == [f"{i:03d}.png" for i in range(COUNT)]
+
+
+def test_a_full_disk_is_reported_and_decoded_pictures_are_kept(many, decodings):
+    """A limit on the size of files stands for a full disk: the write fails at the same place, in the same way."""
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
+    result = subprocess.run([sys.executable, "-c", limit + MAKE], capture_output=True, text=True)
+    assert "GanzooError: There is no room for the cache" in result.stderr
+    assert "the next start resumes there" in result.stderr
+    kept = 400_000 // (3 * 64 * 64)
+    assert recorded() == kept
+    assert len(Folder(path="many", size=64)) == COUNT
+    assert len(decodings) == COUNT - kept
+
+
+# --- features, docs ---------------------------------------------------------------------------------------------------
+
+
+def test_thumbnails_compare_across_sizes(workplace):
+    small = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    extract = Thumbnail("thumbnail", ["pixels"])
+    features = []
+    for size in (16, 64, 128):
+        large = torch.from_numpy(small).repeat_interleave(size // 16, 0).repeat_interleave(size // 16, 1)
+        (found,) = extract(large.expand(2, 3, size, size))
+        assert found.shape == (2, 768)
+        features.append(found)
+    expected = torch.from_numpy(small).float().div(127.5).sub(1).flatten().repeat(3)
+    torch.testing.assert_close(features[0][0], expected)
+    for other in features[1:]:
+        assert torch.corrcoef(torch.stack([other[0], expected]))[0, 1] > 0.9
+    with pytest.raises(ValueError, match="has no weights"):
+        Thumbnail("thumbnail", ["pixels"], feature_extractor_weights_path="file")
+
+
+@pytest.mark.parametrize(("count", "metrics"), [(999, ("prdc",)), (1000, ("kid", "prdc"))])
+def test_small_folders_use_metrics_for_few_samples(count, metrics):
+    pixels = torch.zeros(count, 1, 8, 8, dtype=torch.uint8)
+    assert Pictures(Decoded(Path("pixels.u8"), pixels, [""] * count, {})).metrics == metrics
+
+
+def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
+    page = (Path(__file__).parent.parent.parent / "docs/data.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    scope: dict = {}
+    exec(source, scope)
+    dataset = scope["Stripes"](width=8)
+    assert dataset.fields["image"].shape == (1, 32, 32)
+    assert (len(dataset), dataset.fields["label"].classes) == (1000, 2)
+    upright, lying = dataset.tensors()["image"][:2, 0]
+    assert torch.equal(upright, lying.T)
+    assert upright.unique().tolist() == [0, 255]
+    for kind in (MNIST, FashionMNIST, CIFAR10, CelebA, Folder):
+        for option in options_of(kind):
+            assert f"`{option.name}`" in page, option
+
+
+# --- from the command line --------------------------------------------------------------------------------------------
+
+
+def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    rng = np.random.default_rng(0)
+    for i in range(40):
+        path = Path("zoo", "ab"[i % 2], f"{i}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (70, 64, 3), np.uint8)).save(path)
+    options = ["--data", "folder", "--set", "data.path=zoo", "--batch-size", 8, "--device", "cpu", "--steps", 4]
+    evaluate = ["--evaluate-every", 2, "--set", "train.evaluate_samples=20"]
+    result = ganzoo("run", "fc-mnist", *options, *evaluate, "--out", "run")
+    assert result.code == 0, result.err
+    assert "data folder (40)" in result.out
+    assert ganzoo("resume", "run", "--steps", 6).code == 0
+    result = ganzoo("evaluate", "run", "-n", 20)
+    assert result.code == 0, result.err
+    assert "precision-thumbnail" in result.out
+    result = ganzoo("evaluate", "run", "-n", 20, "--real")
+    assert result.code == 0, result.err
+    assert package.load("run").sample(2).shape == (2, 3, 64, 64)
+
+
+def test_500_mixed_pictures_train_dcgan_in_color(ganzoo, workplace, monkeypatch):
+    """Gray, color, transparent, palette, odd sizes, and three broken files; the recipe also evaluates."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    rng = np.random.default_rng(0)
+    folder = Path("pictures")
+    folder.mkdir()
+    for i in range(497):
+        height, width = rng.integers(9, 90, 2)
+        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        mode = ("RGB", "L", "RGBA", "P", "LA")[i % 5]
+        image.convert(mode).save(folder / f"{i:03d}.png")
+    for name in ("a.png", "b.jpg", "c.webp"):
+        (folder / name).write_bytes(rng.bytes(300))
+    options = ["--data", "folder", "--set", "data.path=./pictures", "--set", "data.size=64", "--set", "model.width=4"]
+    quick = ["--steps", 3, "--batch-size", 8, "--device", "cpu", "--out", "run"]
+    result = ganzoo("run", "dcgan-mnist", *options, *quick)
+    assert result.code == 0, result.err
+    assert "3 of 500 pictures in pictures cannot be read and are left out: a.png" in result.err
+    assert "data folder (497)" in result.out
+    assert "metric/precision-thumbnail" in package.load("run").metrics()[-1]
+    assert package.load("run").sample(2).shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ([], "data.path is required"),
+        (["data.path=nowhere"], "there is no folder"),
+        (["data.pth=x"], "Did you mean 'data.path'?"),
+        (["data.path=x", "data.size=0"], "greater than or equal to 4"),
+        (["data.path=x", "data.channels=grey"], "'auto', 'gray' or 'color'"),
+    ],
+)
+def test_bad_options_are_refused_and_nothing_is_written(ganzoo, workplace, settings, complaint):
+    assignments = [text for setting in settings for text in ("--set", setting)]
+    result = ganzoo("run", "fc-mnist", "--data", "folder", *assignments)
+    assert result.code == 2
+    assert complaint in result.err
+    assert not list(workplace.iterdir())
