@@ -1,7 +1,7 @@
 """The tutorial's training loop, plain: what ganzoo is measured against.
 
 The same networks, losses and settings as aladdinpersson, Machine-Learning-Collection, "1. SimpleGAN/fc_gan.py":
-a DataLoader over torchvision's MNIST with ToTensor and Normalize, BCELoss on sigmoids, default Adam. Written anew, with
+a DataLoader over torchvision's MNIST with ToTensor and Normalize, BCELoss on sigmoids, default Adam. Rewritten here, with
 a function of its own so that it can be timed; prints steps and seconds as JSON, and saves the generator if asked to.
 """
 
@@ -30,8 +30,8 @@ def main() -> None:
     discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=3e-4)
     generator_adam = torch.optim.Adam(generator.parameters(), lr=3e-4)
     bce = nn.BCELoss()
-    normalise = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
-    loader = DataLoader(datasets.MNIST(arguments.root, transform=normalise), batch_size=32, shuffle=True)
+    normalize = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    loader = DataLoader(datasets.MNIST(arguments.root, transform=normalize), batch_size=32, shuffle=True)
 
     steps = 0
     began = time.perf_counter()

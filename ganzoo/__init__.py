@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ganzoo.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from ganzoo.api import TrainOptions as TrainOptions, resume as resume, train as train
+    from ganzoo.api import (
+        ResumeOptions as ResumeOptions,
+        TrainOptions as TrainOptions,
+        resume as resume,
+        train as train,
+    )
     from ganzoo.data import Batch as Batch, Dataset as Dataset, Field as Field, TensorDataset as TensorDataset
     from ganzoo.errors import (
         GanzooError as GanzooError,
@@ -40,7 +45,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
-    "api": "TrainOptions resume train",
+    "api": "ResumeOptions TrainOptions resume train",
     "data": "Batch Dataset Field TensorDataset",
     "errors": "GanzooError Interrupted UsageError warn",
     "evaluation.feature_extractor": "FeatureExtractor",

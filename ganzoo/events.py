@@ -101,8 +101,8 @@ class Observer:
     """
 
     def on_tick(self, tick: Tick) -> Alarm | Sequence[Alarm] | None:
-        """Receive the scalars since the previous tick: every ``train.log_every`` steps, at the end of each epoch, and
-        before a checkpoint. Return an alarm if they show a problem."""
+        """Receive the scalars since the previous tick: every ``train.log_every`` steps, at the end of each epoch, at
+        each evaluation and before each checkpoint. Return an alarm if they show a problem."""
 
     def on_samples(
         self, step: int, images: Mapping[str, Tensor], samples: Mapping[str, Tensor]

@@ -15,8 +15,11 @@ from ganzoo.options import Option
 NCritic = Annotated[
     int, Option("Discriminator steps per generator step: the generator moves every N steps", ge=1, le=10**9)
 ]
+"""The type of the option ``n_critic``."""
 Weight = Annotated[float, Option("Factor of this term in the sum that is minimized", ge=0)]
+"""The type of the option ``weight`` of a penalty."""
 Every = Annotated[int, Option("Apply every N steps, scaled by N (lazy regularization)", ge=1, le=10**9)]
+"""The type of the option ``every`` of a penalty."""
 
 
 class Terms(NamedTuple):

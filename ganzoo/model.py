@@ -12,6 +12,7 @@ from ganzoo.data import Batch, Field
 from ganzoo.options import Option
 
 LatentDim = Annotated[int, Option("Dimension of the latent z", ge=1, le=65536)]
+"""The type of the option ``latent_dim``."""
 
 
 class Model(nn.Module, ABC):

@@ -14,7 +14,13 @@ _NO_PLUGIN = Plugin("-", "-", "-")
 
 
 @click.command("list")
-@click.option("--kind", type=click.Choice(["recipes", *PLURALS, "plugins"]), default="recipes", help="What to list.")
+@click.option(
+    "--kind",
+    type=click.Choice(["recipes", *PLURALS, "plugins"]),
+    default="recipes",
+    show_default=True,
+    help="What to list.",
+)
 @click.option("--task", metavar="TEXT", help="Only recipes whose task contains this text, such as image-to-image.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects as JSON.")
 def command(kind: str, task: str | None, as_json: bool) -> None:

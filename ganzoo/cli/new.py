@@ -32,7 +32,7 @@ PACKAGE = {
 IN_TREE = {
     "in_tree/__init__.py.jinja": "plugins/gans/{module}/__init__.py",
     "in_tree/model.py.jinja": "plugins/gans/{module}/model.py",
-    "in_tree/test_gan.py.jinja": "tests/gans/test_{name}.py",
+    "in_tree/test_gan.py.jinja": "tests/gans/test_{short}.py",
 }
 
 
@@ -73,7 +73,10 @@ def _add_in_tree(name: str) -> None:
         project, text = {}, ""
     if project.get("name") != OWN_DISTRIBUTION or not text:
         raise UsageError("--in-tree works in the root folder of a checkout of ganzoo, and this is not one.")
-    module = "ganzoo_" + check_name(name, Zoo())
+    zoo = Zoo()
+    module = "ganzoo_" + check_name(name, zoo)
+    if find_spec(module) or any(entry.name == f"{name}-mnist" for entry in zoo.entries()):
+        raise UsageError(f"The name {name!r} is taken by the module {module!r} or the recipe '{name}-mnist'.")
     files = {Path(place): text for place, text in render(IN_TREE, name, module).items()}
     if existing := [path for path in files if path.exists()]:
         raise UsageError(f"{existing[0]} exists already. Give another name.")
@@ -140,7 +143,9 @@ def render(places: dict[str, str], name: str, module: str) -> dict[str, str]:
         loader=jinja2.FileSystemLoader(TEMPLATE), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     return {
-        place.format(module=module, name=name): environment.get_template(source).render(name=name, module=module)
+        place.format(module=module, short=module.removeprefix("ganzoo_")): environment.get_template(source).render(
+            name=name, module=module
+        )
         for source, place in places.items()
     }
 

@@ -26,8 +26,8 @@ def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path |
     """Reproduce the evidence of a recipe.
 
     Trains the recipe once per seed with the command of its evidence, and measures the last and the best checkpoint of
-    each run. Writes the evidence file (mean and spread of each number), the pictures and the page of the recipe: for a
-    recipe of your own, into the folder evidence/ beside its registry file.
+    each run. Writes the evidence file (mean and spread of each number), the pictures and the page of the recipe. For a
+    recipe of your own, they go into the folder evidence/ beside its registry file.
     """
     chosen = _seeds(seeds)
     zoo = Zoo()

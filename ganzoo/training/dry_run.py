@@ -1,4 +1,4 @@
-"""A dry run: one step on copies of the parts, so that whatever fails, fails before anything is written."""
+"""A dry run: one step on copies of the parts, so that mistakes show before anything is written."""
 
 import copy
 import warnings

@@ -40,6 +40,6 @@ class TrainSettings:
         Option("At a fatal alarm: continue; save and stop; or return to before it with other noise, at most 3 times"),
     ] = "warn"
     cache_on_device: Annotated[
-        Literal["auto", "always", "never"], Option("Keep data that are in memory on the device; auto: if they fit")
+        Literal["auto", "always", "never"], Option("Keep an in-memory dataset on the device; auto: if it fits")
     ] = "auto"
-    num_workers: Annotated[int, Option("Processes that load data which are not cached", ge=0, le=256)] = 0
+    num_workers: Annotated[int, Option("Processes that load an uncached dataset", ge=0, le=256)] = 0

@@ -15,13 +15,21 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PUBLIC = (
     "ganzoo",
+    "ganzoo.cli.options",
+    "ganzoo.cli.tables",
+    "ganzoo.errors",
+    "ganzoo.evaluation.draw",
+    "ganzoo.evaluation.extractors",
     "ganzoo.events",
     "ganzoo.files",
     "ganzoo.hookspecs",
     "ganzoo.images",
     "ganzoo.randomness",
+    "ganzoo.runs.directory",
+    "ganzoo.runs.records",
     "ganzoo.testing",
 )
+"""The modules that plugins may import from; see docs/api/index.md."""
 TOOLS = ("latex2mathml", "material", "mkdocs", "mkdocs_awesome_nav", "mkdocstrings_handlers")
 needs_tools = pytest.mark.skipif(
     not all(map(find_spec, TOOLS)), reason="the docs tools are not installed: pip install -e '.[docs]'"

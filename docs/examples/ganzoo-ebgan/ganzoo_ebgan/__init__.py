@@ -4,18 +4,12 @@ from ganzoo import hookimpl
 
 
 @hookimpl
-def ganzoo_models():
-    return {"autoencoding": "ganzoo_ebgan.model:Autoencoding"}
-
-
-@hookimpl
-def ganzoo_losses():
-    return {"energy": "ganzoo_ebgan.loss:Energy"}
-
-
-@hookimpl
-def ganzoo_penalties():
-    return {"pull-away": "ganzoo_ebgan.loss:PullAway"}
+def ganzoo_parts():
+    return {
+        "models": {"autoencoding": "ganzoo_ebgan.model:Autoencoding"},
+        "losses": {"energy": "ganzoo_ebgan.loss:Energy"},
+        "penalties": {"pull-away": "ganzoo_ebgan.loss:PullAway"},
+    }
 
 
 @hookimpl

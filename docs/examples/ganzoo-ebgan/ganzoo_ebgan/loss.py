@@ -1,5 +1,5 @@
 # Paper: Zhao et al., 2017, as in model.py: equations 1 and 2, and section 2.4 for the pulling-away term
-#     D minimises D(x) + max(0, m - D(G(z)))        G minimises D(G(z)) + weight * mean over pairs of cos^2(code, code')
+#     D minimizes D(x) + max(0, m - D(G(z)))        G minimizes D(G(z)) + weight * mean over pairs of cos^2(code, code')
 from typing import Annotated
 
 from torch.nn.functional import normalize, relu
@@ -8,9 +8,9 @@ from ganzoo import AdversarialLoss, Option, Penalty
 
 
 class Energy(AdversarialLoss):
-    """D gives real samples a low energy, and fakes one of at least the margin; G wants a low one."""
+    """D gives real samples a low energy, and fakes at least the margin; G wants a low energy for its fakes."""
 
-    def __init__(self, *, margin: Annotated[float, Option("Energy from which on fakes are left alone", gt=0)] = 0.2):
+    def __init__(self, *, margin: Annotated[float, Option("Energy above which fakes are left alone", gt=0)] = 0.2):
         super().__init__()
         self.margin = margin
 
@@ -20,15 +20,15 @@ class Energy(AdversarialLoss):
     def generator(self, fake, real):
         return fake.mean()
 
-    def log_scores(self, real, fake):  # no probabilities: these scores are no logits
+    def log_scores(self, real, fake):  # not probabilities: these scores are not logits
         return {"energy(x)": real.mean(), "energy(G(z))": fake.mean()}
 
 
 class PullAway(Penalty):
-    """The codes of a batch's fakes are to point in different directions, so that G does not collapse."""
+    """The codes of the fakes in a batch should point in different directions, so that G does not collapse."""
 
     player = "generator"
 
-    def term(self, model, real, shared):  # now: the fakes, and the latents they were made from
-        code = normalize(model.discriminate(model.generate(shared), shared)["code"])  # (n, code)
+    def term(self, model, real, shared):  # shared: the fakes, and the latents they were made from
+        code = normalize(model.discriminate(model.generate(shared), shared)["code"])  # (n, code_dim)
         return ((code @ code.T).square().sum() - len(code)) / max(1, len(code) * (len(code) - 1))

@@ -1,35 +1,28 @@
 # Paper: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", 2017, https://arxiv.org/abs/1609.03126
-#     D(x) = |Dec(Enc(x)) - x|: low energy where a sample can be put together again, as real ones can
-# Departure: the mean square of the difference in place of its norm, so that a margin suits images of any size.
+#     D(x) = |Dec(Enc(x)) - x|: the energy is low if the autoencoder can reconstruct the sample
+# Departure: the mean squared difference, not its norm, so that one margin suits images of any size.
 from math import prod
 from typing import Annotated
 
-import torch
 from torch import nn
 
-from ganzoo import Model, Option
+from ganzoo import LatentModel, Option
 
 
-class Autoencoding(Model):
+class Autoencoding(LatentModel):
     """A generator, and a discriminator that is an autoencoder."""
 
-    batch_dependent = False  # judge() looks at each sample by itself
+    batch_dependent = False  # discriminate() scores each sample by itself
 
-    def __init__(self, fields, *, code: Annotated[int, Option("Numbers in the autoencoder's code", ge=1)] = 32):
-        super().__init__(fields)
-        shape = fields[self.target].shape  # (1, 28, 28) for MNIST; any other will do
-        self.discriminator = nn.ModuleList([perceptron(prod(shape), code), perceptron(code, prod(shape))])
+    def __init__(self, fields, *, code_dim: Annotated[int, Option("Dimension of the autoencoder's code", ge=1)] = 32):
+        super().__init__(fields, latent_dim=64)
+        shape = fields[self.target].shape  # (1, 28, 28) for MNIST; any other shape works
         self.generator = nn.Sequential(perceptron(64, prod(shape)), nn.Tanh(), nn.Unflatten(1, shape))
-
-    def sample_latent(self, n, rng):
-        return {"z": torch.randn(n, 64, generator=rng, device=rng.device)}
-
-    def generate(self, latent):
-        return self.generator(latent["z"])  # (n, 64) -> (n, *shape)
+        self.discriminator = nn.ModuleList([perceptron(prod(shape), code_dim), perceptron(code_dim, prod(shape))])
 
     def discriminate(self, sample, condition):
         encode, decode = self.discriminator
-        code = encode(sample)  # (n, *shape) -> (n, code)
+        code = encode(sample)  # (n, *shape) -> (n, code_dim)
         return {"score": (decode(code) - sample.flatten(1)).square().mean(1, keepdim=True), "code": code}
 
 

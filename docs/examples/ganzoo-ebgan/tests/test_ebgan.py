@@ -1,5 +1,5 @@
 import ganzoo.testing
 
 
-def test_it_does_all_that_a_recipe_must():
+def test_it_passes_all_checks():
     ganzoo.testing.check("ebgan-mnist")
