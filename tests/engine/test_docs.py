@@ -297,14 +297,14 @@ def test_the_plugin_of_the_readme_works(tmp_path):
     assert "Done: step 20" in run(site, tmp_path, "run", "fc-mnist", "--loss", "smoothed", "--steps", "20")
 
 
-EXAMPLE = ROOT / "docs/examples/ganzoo-ebgan"
+EXAMPLE = ROOT / "docs/examples/my-ebgan"
 OF_THE_EXAMPLE = [
     "pyproject.toml",
-    "ganzoo_ebgan/__init__.py",
-    "ganzoo_ebgan/model.py",
-    "ganzoo_ebgan/loss.py",
-    "ganzoo_ebgan/registry.toml",
-    "tests/test_ebgan.py",
+    "my_ebgan/__init__.py",
+    "my_ebgan/model.py",
+    "my_ebgan/loss.py",
+    "my_ebgan/registry.toml",
+    "tests/test_my_ebgan.py",
 ]
 
 
@@ -324,10 +324,10 @@ def test_the_chapter_shows_the_example_as_it_is():
 
 def test_the_plugin_of_the_chapter_works(tmp_path):
     site = installed(tmp_path, {name: (EXAMPLE / name).read_text(encoding="utf-8") for name in OF_THE_EXAMPLE})
-    shown = " ".join(run(site, tmp_path, "show", "ebgan-mnist").split())  # without the breaks of a narrow table
+    shown = " ".join(run(site, tmp_path, "show", "my-ebgan-mnist").split())  # without the breaks of a narrow table
     assert "Dimension of the autoencoder's code" in shown
     quick = ("--set", "data.split=test", "--steps", "9")
-    assert "Done: step 9" in run(site, tmp_path, "run", "ebgan-mnist", *quick)
+    assert "Done: step 9" in run(site, tmp_path, "run", "my-ebgan-mnist", *quick)
     mixed = ("--model", "autoencoding", "--loss", "energy", "--penalty", "r1")
     assert "Done: step 9" in run(site, tmp_path, "run", "fc-mnist", *quick, *mixed)
     assert "Done: step 9" in run(site, tmp_path, "run", "fc-ring8", *quick[2:], "--model", "autoencoding")

@@ -2,4 +2,4 @@ import ganzoo.testing
 
 
 def test_it_passes_all_checks():
-    ganzoo.testing.check("ebgan-mnist")
+    ganzoo.testing.check("my-ebgan-mnist")
