@@ -1,13 +1,13 @@
 """The Python API: what the command line does, as functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from ganzoo import recipes
-from ganzoo.errors import UsageError, warn
+from ganzoo.errors import UsageError, nearest, warn
 from ganzoo.recipes import PARTS, Recipe
 from ganzoo.run import Run, newest_checkpoint
 from ganzoo.runs.directory import RunDirectory
@@ -77,6 +77,7 @@ def train(
         GanzooError: training could not continue; the run directory holds the last valid checkpoint.
         Interrupted: Ctrl-C; the step was finished and saved.
     """
+    _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
     state = TrainingState(build(zoo, adapt(find_recipe(zoo, recipe), **options)))
     dry_run(state)
@@ -99,6 +100,7 @@ def resume(directory: str | PathLike[str], *, zoo: Zoo | None = None, **options:
         GanzooError: another process is training here, no checkpoint is valid, or training could not continue.
         Interrupted: Ctrl-C; the step was finished and saved.
     """
+    _check_names("resume", options, ResumeOptions)
     zoo = zoo or Zoo()
     run = RunDirectory.open(Path(directory))
     with run.locked():
@@ -159,6 +161,12 @@ def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
 def is_recipe_file(text: str) -> bool:
     """Return whether what a user typed is the path of a recipe file, and not a name."""
     return text.endswith(".toml") or Path(text).is_file()
+
+
+def _check_names(function: str, options: Iterable[str], known: type) -> None:
+    for name in options:
+        if name not in known.__annotations__:
+            raise TypeError(f"{function}() has no argument {name!r}. {nearest(name, known.__annotations__)}")
 
 
 def _finished(directory: RunDirectory, state: TrainingState, zoo: Zoo) -> Run:

@@ -32,7 +32,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return a sentence that helps with a mistyped name: the closest known name, or else all of them."""
     known = sorted(known)
     if not known:
-        return "None are installed."
+        return "None are available."
     lowered = {k.lower(): k for k in known}
     if close := get_close_matches(name.lower(), lowered, n=1, cutoff=0.5):
         return f"Did you mean {lowered[close[0]]!r}?"

@@ -66,7 +66,7 @@ class Loss(nn.Module, ABC):
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:
-        """Return the turns of a step, in order. Called once, before training."""
+        """Return the turns of a step, in order. Called before training, perhaps more than once."""
 
     @abstractmethod
     def prepare_step(self, model: Model, real: Batch, movers: AbstractSet[str], rng: torch.Generator) -> Batch:
