@@ -19,8 +19,8 @@ import torch
 from safetensors.torch import load_file
 
 from ganzoo.evaluation.evaluator import Evaluator
-from ganzoo.zoo import Zoo
 from ganzoo.training.experiment import build
+from ganzoo.zoo import Zoo
 
 
 def main() -> None:

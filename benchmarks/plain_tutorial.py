@@ -1,8 +1,8 @@
 """The tutorial's training loop, plain: what ganzoo is measured against.
 
 The same networks, losses and settings as aladdinpersson, Machine-Learning-Collection, "1. SimpleGAN/fc_gan.py":
-a DataLoader over torchvision's MNIST with ToTensor and Normalize, BCELoss on sigmoids, default Adam. Rewritten here, with
-a function of its own so that it can be timed; prints steps and seconds as JSON, and saves the generator if asked to.
+a DataLoader over torchvision's MNIST with ToTensor and Normalize, BCELoss on sigmoids, default Adam. Rewritten with a
+function of its own so that it can be timed; prints steps and seconds as JSON, and saves the generator if asked to.
 """
 
 import argparse

@@ -24,8 +24,8 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
     """Return the parts of this plugin: kind -> name -> ``"module:object"``. Called once, when the plugins are loaded.
 
     The kinds are ``datasets`` (each a ``ganzoo.Dataset``), ``models`` (``ganzoo.Model``), ``losses`` (``ganzoo.Loss``),
-    ``penalties`` (``ganzoo.Penalty``), ``metrics`` (``ganzoo.Metric``), ``extractors``
-    (``ganzoo.FeatureExtractor``, or another ``FeatureExtractorBase`` of torch-fidelity) and ``commands`` (a ``click.Command``).
+    ``penalties`` (``ganzoo.Penalty``), ``metrics`` (``ganzoo.Metric``), ``extractors`` (``ganzoo.FeatureExtractor``, or
+    another ``FeatureExtractorBase`` of torch-fidelity) and ``commands`` (a ``click.Command``).
     """
 
 

@@ -1,4 +1,4 @@
-"""What the tests share: the command line in this process, and real little plugins on sys.path."""
+"""Shared fixtures: the command line in this process, and small real plugins on sys.path."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import pytest
 
 from ganzoo.cli import invoke
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side; their threads would be in each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in parallel; more threads would only compete
 
 TINY = ["--set", "data.split=test", "--batch-size", "16", "--device", "cpu"]
 """Options that make fc-mnist start fast: the 10,000 test digits."""
@@ -26,7 +26,7 @@ class Result:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a short run of fc-mnist with checkpoints at 20 and 40, which tests measure and leave alone."""
+    """The directory of a short run of fc-mnist with checkpoints at 20 and 40. Tests read it and do not change it."""
     import ganzoo as package
 
     path = tmp_path_factory.mktemp("trained") / "run"
@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the current one."""
+    """An empty folder, which is the current folder."""
     folder = tmp_path / "workplace"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -59,7 +59,7 @@ def ganzoo(workplace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Install a distribution as pip leaves it: modules and a dist-info folder with entry points, on sys.path."""
+    """Install a distribution as pip does: a module and a dist-info folder with its entry point, on sys.path."""
     site = tmp_path / "site"
     site.mkdir()
     monkeypatch.syspath_prepend(str(site))
@@ -83,7 +83,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
 
 @pytest.fixture
 def toy_zoo(install):
-    """The zoo with the parts of tests/toys.py in it."""
+    """The zoo, with the parts of tests/toys.py in it."""
     from ganzoo.zoo import Zoo
     from tests import toys
 
@@ -93,7 +93,7 @@ def toy_zoo(install):
 
 @pytest.fixture
 def decodings(monkeypatch):
-    """How many files were decoded so far."""
+    """A list that grows by one with each decoded file."""
     from ganzoo_images import cache
     from ganzoo_images.decode import decode
 

@@ -1,4 +1,4 @@
-"""Toy parts that use what the interfaces offer: penalties, further heads, given fields, labels, held-out data."""
+"""Toy parts that use what the interfaces offer: penalties, further heads, condition fields, labels, evaluation data."""
 
 import torch
 from torch import nn
@@ -8,14 +8,14 @@ from ganzoo import AdversarialLoss, Metric, Model, Penalty, Score, TensorDataset
 from ganzoo.recipes import PartChoice, Recipe
 
 PARTS = {
-    "data": {"pairs": "Pairs"},
-    "models": {"translator": "Translator", "labelled": "Labelled"},
+    "datasets": {"pairs": "Pairs"},
+    "models": {"translator": "Translator", "labeled": "Labeled"},
     "losses": {"classed": "Classed"},
     "metrics": {"distance": "Distance", "labels": "Labels"},
     "penalties": {
         "shrink": "Shrink",
         "nothing": "Nothing",
-        "for-nobody": "ForNobody",
+        "for-umpires": "ForUmpires",
         "discriminator": "Namesake",
     },
 }
@@ -23,15 +23,12 @@ PARTS = {
 
 def plugin():
     """Return the source of a plugin that brings them all."""
-    lines = ["from ganzoo import hookimpl"]
-    for kind, names in PARTS.items():
-        named = {name: f"tests.toys:{target}" for name, target in names.items()}
-        lines += ["@hookimpl", f"def ganzoo_{kind}():", f"    return {named!r}"]
-    return "\n".join(lines)
+    parts = {kind: {name: f"tests.toys:{target}" for name, target in names.items()} for kind, names in PARTS.items()}
+    return f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n"
 
 
 def recipe(model="translator", loss="non-saturating", data="pairs", **more):
-    """Return a recipe of them; ``more`` are its other tables."""
+    """Return a recipe of toy parts; ``more`` are its other tables."""
     train = {"device": "cpu", "batch_size": 8, "sample_count": 4} | more.pop("train", {})
     optimizer = {"name": "sgd", "lr": 0.1}
     return Recipe(
@@ -39,8 +36,8 @@ def recipe(model="translator", loss="non-saturating", data="pairs", **more):
     )
 
 
-class JointDiscriminator(TensorDataset):
-    """Little pictures, their negatives, and labels; in the part that is held out the labels are turned round."""
+class Pairs(TensorDataset):
+    """Little pictures, their negatives, and labels. ``held=True`` selects the pictures that evaluations use."""
 
     metrics = ("distance", "labels")
     eval_options = {"held": True}
@@ -56,7 +53,7 @@ class JointDiscriminator(TensorDataset):
         return sample[..., 2:6, 2:6]
 
 
-class ResnetGenerator(Model):
+class Translator(Model):
     """Makes a picture from its negative."""
 
     condition_fields = ("negative",)
@@ -76,7 +73,9 @@ class ResnetGenerator(Model):
         return {"score": self.discriminator(sample + condition["negative"])}
 
 
-class Labelled(Model):
+class Labeled(Model):
+    """Makes a picture of a class, and says of pictures which class they are."""
+
     batch_dependent = False
     required_fields = ("label",)
 
@@ -85,7 +84,7 @@ class Labelled(Model):
         self.generator = nn.Sequential(nn.Embedding(fields["label"].classes, 64), nn.Unflatten(1, (1, 8, 8)), nn.Tanh())
         self.trunk = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
 
-    players = {"discriminator": ("body",), "generator": ("generator",)}
+    players = {"discriminator": ("trunk",), "generator": ("generator",)}
 
     def sample_latent(self, n, rng):
         return {"label": torch.randint(4, (n,), generator=rng, device=rng.device)}
@@ -99,6 +98,8 @@ class Labelled(Model):
 
 
 class Classed(AdversarialLoss):
+    """Scores without bounds, and the cross entropy of the head "class"."""
+
     def discriminator(self, real, fake):
         return fake.mean() - real.mean()
 
@@ -116,7 +117,7 @@ class Distance(Metric):
     def measure(self, fake, real):
         assert fake.values.shape[1:] == (1, 4, 4)
         gap = (fake.values.double() - real.values.double()).abs().mean().item()
-        return {"distance": Score(gap, "lower", {"held": fake.data.eval_options["held"]})}
+        return {"distance": Score(gap, "lower", {"held": fake.dataset.eval_options["held"]})}
 
 
 class Labels(Metric):
@@ -132,13 +133,7 @@ class Shrink(Penalty):
 
     required_methods = ("discriminate",)
 
-    def __init__(
-        self,
-        *,
-        weight: ganzoo.loss.Weight = 1.0,
-        every: ganzoo.loss.Every = 1,
-        most: float = 100.0,
-    ) -> None:
+    def __init__(self, *, weight: ganzoo.Weight = 1.0, every: ganzoo.Every = 1, most: float = 100.0) -> None:
         super().__init__(weight=weight, every=every)
         self.most = most
         self.register_buffer("asked", torch.zeros(()))
@@ -153,11 +148,15 @@ class Shrink(Penalty):
 
 
 class Nothing(Penalty):
+    """Never has a term."""
+
     def term(self, model, real, shared):
         return None
 
 
-class ForNobody(Nothing):
+class ForUmpires(Nothing):
+    """Is for a player that no model has."""
+
     player = "umpire"
 
 

@@ -54,7 +54,7 @@ def describe(name: str, drawn: Tensor, field: Field | None, model: Model) -> Inp
     size = str((_SHOWN, *shape))
     if drawn.is_floating_point():
         kind = "condition" if name in model.condition_fields else model.latent_distributions.get(name, "")
-        meaning, numpy, code = (text.format(size) for text in _FLOATS[kind])
+        meaning, numpy, code = (text.format(size) for text in _FLOATS.get(kind, _FLOATS[""]))
     else:
         stop = field.classes if field and field.classes else int(drawn.max()) + 1
         meaning = f"integers from 0 to {stop - 1}"

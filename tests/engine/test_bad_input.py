@@ -1,19 +1,20 @@
-"""500 wrong settings, recipes and registry files: each one a clear message, exit code 2, and nothing left behind."""
+"""500 wrong settings, recipes and registry files: each gives a clear message and exit code 2, and leaves nothing."""
 
 import contextlib
 import io
 import math
-import tomllib
 from pathlib import Path
 
 import pytest
-import tomlkit
-from hypothesis import HealthCheck, assume, given, settings
-from hypothesis import strategies as st
+import tomli_w
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from ganzoo.cli import invoke
-from ganzoo.recipes import _KEYS as RECIPE_KEYS
+from ganzoo.errors import UsageError
+from ganzoo.recipes import _KEYS as RECIPE_KEYS, PARTS, parse_bound
+from ganzoo.zoo import Zoo
 
+PART_NAMES = {name for kind in PARTS for name in Zoo().names(kind)}
 GOOD = {"data": "mnist", "model": "fc", "loss": "non-saturating", "train": {"steps": 1, "batch_size": 2}}
 
 COUNTS = [
@@ -31,7 +32,7 @@ CHOICES = ["train.device", "train.cache_on_device", "data.split", "optimizer.nam
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 names = st.from_regex(r"[a-z_]{1,12}", fullmatch=True)
-wholes = st.integers(-(10**9), 0) | st.integers(10**13, 10**30)
+integers = st.integers(-(10**9), 0) | st.integers(10**13, 10**30)
 junk = st.one_of(
     words.filter(lambda w: not w.strip().lstrip("+-").replace("_", "").isdigit()),
     st.booleans(),
@@ -43,16 +44,16 @@ junk = st.one_of(
 )
 
 
-def is_toml(text: str, value: object) -> bool:
+def is_bound(text: str) -> bool:
     try:
-        return tomllib.loads(f"v = {text}")["v"] == value
-    except ValueError:
+        return bool(parse_bound(text, "it"))
+    except UsageError:
         return False
 
 
 @st.composite
 def bad_assignments(draw) -> list[str]:
-    """``--set`` with a wrong path, or with a value that the path cannot take."""
+    """``--set`` with a wrong path, or with a value that does not fit the path."""
     kind = draw(st.sampled_from(["word", "head", "name", "deep", "count", "rate", "choice"]))
     match kind:
         case "word":
@@ -66,13 +67,13 @@ def bad_assignments(draw) -> list[str]:
         case "deep":
             text = f"{draw(st.sampled_from(COUNTS + RATES))}.{draw(names)}=1"
         case "count":
-            value = draw(junk | wholes)
-            written = tomlkit.dumps({"v": value})[4:].strip() if draw(st.booleans()) else value
+            value = draw(junk | integers)
+            written = tomli_w.dumps({"v": value})[4:].strip() if draw(st.booleans()) else value
             text = f"{draw(st.sampled_from(COUNTS))}={written}"
         case "rate":
             value = draw(junk)
             assume(value is not True)
-            text = f"{draw(st.sampled_from(RATES))}={tomlkit.dumps({'v': value})[4:].strip()}"
+            text = f"{draw(st.sampled_from(RATES))}={tomli_w.dumps({'v': value})[4:].strip()}"
         case "choice":
             value = draw(
                 (junk | names).filter(
@@ -95,17 +96,27 @@ def bad_assignments(draw) -> list[str]:
                     )
                 )
             )
-            text = f"{draw(st.sampled_from(CHOICES))}={tomlkit.dumps({'v': value})[4:].strip()}"
+            text = f"{draw(st.sampled_from(CHOICES))}={tomli_w.dumps({'v': value})[4:].strip()}"
     return ["run", "fc-mnist", "--steps", "1", "--set", text]
 
 
 @st.composite
 def bad_files(draw) -> bytes:
-    """A recipe file that is no recipe: junk, or a good one with something wrong in it."""
+    """A malformed recipe file: junk, or a good recipe with one mistake."""
     recipe = {**GOOD}
     match draw(
         st.sampled_from(
-            ["bytes", "text", "missing", "unknown key", "wrong type", "unknown part", "bad setting", "many"]
+            [
+                "bytes",
+                "text",
+                "missing",
+                "unknown key",
+                "wrong type",
+                "unknown part",
+                "bad setting",
+                "bad bound",
+                "many",
+            ]
         )
     ):
         case "bytes":
@@ -117,24 +128,27 @@ def bad_files(draw) -> bytes:
         case "unknown key":
             recipe[draw(names.filter(lambda n: n not in RECIPE_KEYS))] = draw(st.integers() | words)
         case "wrong type":
-            recipe[draw(st.sampled_from([*GOOD, "title", "task", "paper", "evidence", "optimizer"]))] = draw(
+            recipe[draw(st.sampled_from([*GOOD, "title", "task", "paper", "expect", "optimizer"]))] = draw(
                 st.integers() | st.booleans() | st.lists(st.integers(), max_size=2)
             )
         case "unknown part":
             part = draw(st.sampled_from(["data", "model", "loss"]))
-            recipe[part] = draw(words.filter(lambda w: w not in ("mnist", "fc", "non-saturating")))
+            recipe[part] = draw(words.filter(lambda w: w.rpartition("/")[2] not in PART_NAMES))
         case "bad setting":
             table = draw(st.sampled_from(["train", "optimizer"]))
             recipe[table] = {draw(names) + "x_y": draw(st.integers())}
+        case "bad bound":
+            bounds = words.filter(lambda w: not is_bound(w)) | st.integers() | st.floats(allow_nan=False)
+            recipe["expect"] = {draw(names): draw(bounds)}
         case "many":
-            return tomlkit.dumps({"one": recipe, draw(names): recipe}).encode() if draw(st.booleans()) else b""
+            return tomli_w.dumps({"one": recipe, draw(names): recipe}).encode() if draw(st.booleans()) else b""
     name = draw(st.sampled_from(["mine", "mine", "a b", "", "../up", "-"])) if recipe == GOOD else "mine"
     assume(recipe != GOOD or name != "mine")
-    return tomlkit.dumps({name: recipe}).encode()
+    return tomli_w.dumps({name: recipe}).encode()
 
 
 def refused(arguments: list[str], folder: Path) -> str:
-    """Run the command line, assert that it refuses well and leaves nothing, and return what it said."""
+    """Run the command line, assert that it refuses with a message and leaves nothing behind, and return the message."""
     before = sorted(folder.rglob("*"))
     err, out = io.StringIO(), io.StringIO()
     with contextlib.redirect_stderr(err), contextlib.redirect_stdout(out):
@@ -159,20 +173,20 @@ quiet = settings(
 
 @settings(quiet, max_examples=250)
 @given(arguments=bad_assignments())
-def test_bad_settings(workplace, arguments):
+def test_bad_settings_are_refused(workplace, arguments):
     refused(arguments, workplace)
 
 
 @settings(quiet, max_examples=150)
 @given(content=bad_files())
-def test_bad_recipe_files(workplace, content):
+def test_bad_recipe_files_are_refused(workplace, content):
     Path("recipe.toml").write_bytes(content)
     assert "recipe.toml" in refused(["run", "./recipe.toml"], workplace) or b"mine" in content
 
 
 @settings(quiet, max_examples=100)
 @given(content=bad_files())
-def test_bad_registry_files(workplace, registry_plugin, content):
+def test_bad_registry_files_are_refused_and_do_no_harm_to_others(workplace, registry_plugin, content):
     registry_plugin.write_bytes(content)
     refused(["run", "mine"], workplace)
     with contextlib.redirect_stdout(io.StringIO()) as out:

@@ -1,4 +1,4 @@
-"""Checkpoints are whole or refused; a run directory survives damage, a full disk and a second process."""
+"""Checkpoints are valid or refused; a run directory survives damage, a full disk and a second process."""
 
 import json
 import random
@@ -25,11 +25,11 @@ def example(step: int = 7) -> Checkpoint:
     return Checkpoint(step, weights, {"a": torch.ones(3)}, tensors, {"structure": structure, "best": {"fid": 1.5}})
 
 
-def test_what_is_saved_is_loaded(tmp_path):
+def test_a_checkpoint_is_loaded_as_it_was_saved(tmp_path):
     saved = example()
     loaded = checkpoint.load(checkpoint.save(tmp_path, saved, keep=1))
     assert (loaded.step, loaded.rest) == (7, saved.rest)
-    for part in ("weights", "average", "training"):
+    for part in ("weights", "ema", "training"):
         ours, theirs = getattr(loaded, part), getattr(saved, part)
         assert ours.keys() == theirs.keys()
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -57,7 +57,7 @@ def test_any_flipped_or_cut_byte_is_detected(tmp_path, attempt):
         checkpoint.load(path)
 
 
-@pytest.mark.parametrize("name", ["weights.safetensors", "average.safetensors", "state.json", "SHA256SUMS"])
+@pytest.mark.parametrize("name", ["weights.safetensors", "ema.safetensors", "state.json", "SHA256SUMS"])
 def test_a_missing_file_is_detected(tmp_path, name):
     path = checkpoint.save(tmp_path, example(), keep=1)
     (path / name).unlink()
@@ -65,48 +65,50 @@ def test_a_missing_file_is_detected(tmp_path, name):
         checkpoint.load(path)
 
 
-def test_sha256sum_reads_the_sums(tmp_path):
+def test_the_tool_sha256sum_verifies_a_checkpoint(tmp_path):
     if not shutil.which("sha256sum"):
         pytest.skip("no sha256sum on this system")
     path = checkpoint.save(tmp_path, example(), keep=1)
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd=path, check=True, capture_output=True)
 
 
-def test_the_newest_are_kept(tmp_path):
+def test_the_newest_checkpoints_are_kept(tmp_path):
     for step in (1, 2, 10, 3000000000, 4):
         checkpoint.save(tmp_path, example(step), keep=3)
     assert [checkpoint.step_of(path) for path in checkpoint.saved(tmp_path)] == [3000000000, 10, 4]
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_resume_falls_back_to_the_previous_whole_checkpoint(ganzoo, workplace):
+def test_resume_falls_back_to_the_previous_valid_checkpoint(ganzoo, workplace):
     assert ganzoo("run", "fc-mnist", *TINY, "--steps", 30, "--checkpoint-every", 10, "--out", "run").code == 0
-    assert ganzoo("run", "fc-mnist", *TINY, "--steps", 40, "--checkpoint-every", 10, "--out", "whole").code == 0
+    assert ganzoo("run", "fc-mnist", *TINY, "--steps", 40, "--checkpoint-every", 10, "--out", "undisturbed").code == 0
     damaged = workplace / "run/checkpoints/step-00000030/training.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-5])
     result = ganzoo("resume", "run", "--steps", 40)
     assert result.code == 0, result.err
     assert "step-00000030" in result.err
     assert "training.safetensors" in result.err
-    assert "Falling back" in result.err
+    assert "Using the one before." in result.err
     assert "from step 20" in result.out
-    newest = [checkpoint.load(next(checkpoint.saved(workplace / run / "checkpoints"))) for run in ("run", "whole")]
+    newest = [
+        checkpoint.load(next(checkpoint.saved(workplace / run / "checkpoints"))) for run in ("run", "undisturbed")
+    ]
     assert all(torch.equal(newest[0].weights[name], newest[1].weights[name]) for name in newest[1].weights)
 
 
-def test_no_whole_checkpoint_is_a_clear_error(ganzoo, workplace):
+def test_no_valid_checkpoint_is_a_clear_error(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
     (workplace / "run/checkpoints/step-00000005/state.json").write_text("{}")
     for command in (["resume", "run", "--steps", 9], ["sample", "run"]):
         result = ganzoo(*command)
         assert result.code == 1
-        assert "No checkpoint of run is whole" in result.err
+        assert "No checkpoint of run is valid" in result.err
         assert "Traceback" not in result.err
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="limits on file sizes are set through the POSIX module resource")
+@pytest.mark.skipif(sys.platform == "win32", reason="the module resource is for POSIX systems")
 def test_a_full_disk_stops_the_run_and_loses_nothing(ganzoo, workplace):
-    """A limit on file sizes makes the real write fail half-way, as a full disk does."""
+    """A limit on file sizes makes the real write fail halfway, as a full disk does."""
     assert ganzoo("run", "fc-mnist", *TINY, "--steps", 10, "--checkpoint-every", 10, "--out", "run").code == 0
     starved = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000));"
@@ -114,15 +116,15 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(ganzoo, workplace):
     )
     result = subprocess.run([sys.executable, "-c", starved], capture_output=True, text=True, timeout=120)
     assert result.returncode == 1, result.stderr
-    assert "stopped at step 20, because the system says: File too large" in result.stderr
+    assert "stopped at step 20 because of a system error: File too large" in result.stderr
     assert "step-00000010" in result.stderr
     assert "ganzoo resume run" in result.stderr
     assert "Traceback" not in result.stderr
     assert json.loads((workplace / "run/run.json").read_text())["state"] == "failed"
     assert [p.name for p in (workplace / "run/checkpoints").iterdir()] == ["step-00000010"]
     assert ganzoo("resume", "run", "--steps", 20).code == 0
-    assert ganzoo("run", "fc-mnist", *TINY, "--steps", 20, "--checkpoint-every", 10, "--out", "whole").code == 0
-    ours, theirs = (checkpoint.load(workplace / run / "checkpoints/step-00000020") for run in ("run", "whole"))
+    assert ganzoo("run", "fc-mnist", *TINY, "--steps", 20, "--checkpoint-every", 10, "--out", "undisturbed").code == 0
+    ours, theirs = (checkpoint.load(workplace / run / "checkpoints/step-00000020") for run in ("run", "undisturbed"))
     assert all(torch.equal(ours.weights[name], theirs.weights[name]) for name in theirs.weights)
 
 
@@ -151,14 +153,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(ganzoo, workplace):
     assert result.code == 1
     assert "Training stopped: " in result.err
     assert "at step" in result.err
-    record = json.loads((workplace / "run/run.json").read_text())
-    assert record["state"] == "failed"
-    assert "nan" in record["reason"] or "inf" in record["reason"]
+    status = json.loads((workplace / "run/run.json").read_text())
+    assert status["state"] == "failed"
+    assert "nan" in status["reason"] or "inf" in status["reason"]
     for path in checkpoint.saved(workplace / "run/checkpoints"):
         assert all(value.isfinite().all() for value in checkpoint.load(path).weights.values())
 
 
-def test_nothing_of_a_checkpoint_is_a_pickle(workplace):
+def test_no_file_of_a_run_is_a_pickle(workplace):
     run = ganzoo.train("fc-mnist", steps=3, batch_size=16, settings={"data.split": "test"}, out="run")
     names = sorted(path.name for path in run.directory.glob("checkpoints/*/*"))
     assert names == ["SHA256SUMS", "state.json", "training.safetensors", "weights.safetensors"]

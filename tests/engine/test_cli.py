@@ -15,6 +15,8 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import ganzoo as package
+from ganzoo import TrainOptions
+from ganzoo.zoo import BUILTIN_COMMANDS
 from tests.conftest import TINY
 
 
@@ -28,7 +30,7 @@ def test_list_does_not_import_torch():
     assert "fc-mnist" in result.stdout
 
 
-def test_list_for_programs(ganzoo):
+def test_list_prints_json(ganzoo):
     listed = json.loads(ganzoo("list", "--json").out)
     entry = next(row for row in listed if row["name"] == "fc-mnist")
     assert (
@@ -38,7 +40,7 @@ def test_list_for_programs(ganzoo):
             "data": "mnist",
             "model": "fc",
             "loss": "non-saturating",
-            "plugin": "fc-mnist",
+            "plugin": "fc",
             "distribution": "torch-ganzoo",
             "version": package.__version__,
         }.items()
@@ -46,9 +48,13 @@ def test_list_for_programs(ganzoo):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("data", "mnist"), ("models", "fc"), ("losses", "non-saturating"), ("plugins", "tensorboard")]
+    ("kind", "name"),
+    [
+        *[("datasets", "mnist"), ("models", "fc"), ("losses", "non-saturating"), ("penalties", "r1")],
+        *[("metrics", "prdc"), ("extractors", "mnist"), ("commands", "report"), ("plugins", "tensorboard")],
+    ],
 )
-def test_list_of_parts(ganzoo, kind, name):
+def test_list_shows_parts_of_each_kind(ganzoo, kind, name):
     result = ganzoo("list", "--kind", kind)
     assert result.code == 0
     assert name in result.out
@@ -76,7 +82,7 @@ def test_show_explains_every_setting(ganzoo):
         assert expected in result.out, expected
 
 
-def test_a_run_leaves_what_it_promises(ganzoo, workplace):
+def test_a_run_prints_and_writes_what_the_documentation_promises(ganzoo, workplace):
     result = ganzoo("run", "fc-mnist", *TINY, "--epochs", 1, "--seed", 3)
     assert result.code == 0, result.err
     (run,) = (workplace / "runs/fc-mnist").iterdir()
@@ -86,9 +92,9 @@ def test_a_run_leaves_what_it_promises(ganzoo, workplace):
     assert "images/s" in result.out
     for command in (f"ganzoo sample {name}", f"ganzoo resume {name}", "tensorboard --logdir runs"):
         assert command in result.out
-    record = json.loads((run / "run.json").read_text())
-    assert (record["state"], record["step"], record["seed"], record["device"]) == ("finished", 625, 3, "cpu")
-    assert record["versions"]["torch"] == torch.__version__.split("+")[0]
+    status = json.loads((run / "run.json").read_text())
+    assert (status["state"], status["step"], status["seed"], status["device"]) == ("finished", 625, 3, "cpu")
+    assert status["versions"]["torch"] == torch.__version__.split("+")[0]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [100, 200, 300, 400, 500, 600, 625]
     assert {"epoch", "seconds", "images_per_second", "loss/discriminator", "loss/generator", "D(x)"} <= lines[0].keys()
@@ -119,7 +125,7 @@ def test_the_saved_recipe_reproduces_the_run(ganzoo, workplace):
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-def test_samples_in_every_form(ganzoo, workplace):
+def test_samples_are_written_in_every_format(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
     expected = package.load("run").sample(10, seed=4)
     assert (expected.shape, expected.dtype) == ((10, 1, 28, 28), torch.float32)
@@ -136,7 +142,7 @@ def test_samples_in_every_form(ganzoo, workplace):
     assert Path("run/grid.png").exists()
 
 
-def test_what_cannot_be_sampled(ganzoo, workplace):
+def test_samples_that_cannot_be_drawn_are_refused(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
     Path("full/x.png").mkdir(parents=True)
     Path("full/file").touch()
@@ -149,7 +155,7 @@ def test_what_cannot_be_sampled(ganzoo, workplace):
         (["run", "-o", "full/file/in"], "full/file is a file"),
         (["run", "-o", "full/x.png"], "full/x.png is a folder"),
         (["run", "-n", "0"], "-n"),
-        (["run", "--checkpoint", "3"], "has no checkpoint of step 3; it has: 5"),
+        (["run", "--checkpoint", "3"], "has no checkpoint of step 3; available: 5"),
         (["run", "--device", "tpu"], "Unknown device 'tpu'"),
         (["run/run.json"], "is a file"),
     ):
@@ -159,12 +165,12 @@ def test_what_cannot_be_sampled(ganzoo, workplace):
         assert "Traceback" not in result.err
 
 
-def test_resume_to_a_larger_goal_and_no_further(ganzoo, workplace):
+def test_a_finished_run_resumes_to_a_larger_number_of_steps_only(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 20, "--out", "run")
     assert "run is finished, at step 20. Give more" in ganzoo("resume", "run").err
     result = ganzoo("resume", "run", "--steps", 10)
     assert result.code == 2
-    assert "is at step 20 already" in result.err
+    assert "is already at step 20, past the requested 10" in result.err
     assert ganzoo("resume", "run", "--steps", 30).code == 0
     assert json.loads(Path("run/run.json").read_text())["step"] == 30
     steps = [json.loads(line)["step"] for line in Path("run/metrics.jsonl").read_text().splitlines()]
@@ -174,7 +180,7 @@ def test_resume_to_a_larger_goal_and_no_further(ganzoo, workplace):
     assert "does not exist" in result.err
 
 
-def test_an_occupied_directory_is_left_alone(ganzoo, workplace):
+def test_a_directory_that_is_not_empty_is_not_touched(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
     before = {path: path.read_bytes() for path in Path("run").rglob("*") if path.is_file()}
     result = ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
@@ -215,7 +221,7 @@ def test_an_occupied_directory_is_left_alone(ganzoo, workplace):
         (["run", "./none.toml"], "none.toml"),
     ],
 )
-def test_what_is_mistyped_is_said_and_leaves_nothing(ganzoo, workplace, arguments, message):
+def test_mistyped_arguments_are_explained_and_nothing_is_written(ganzoo, workplace, arguments, message):
     result = ganzoo(*arguments)
     assert result.code == 2, result
     assert message in result.err
@@ -232,28 +238,28 @@ def test_debug_shows_the_traceback(ganzoo):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_saves_and_says_how_to_go_on(ganzoo, workplace, number):
+def test_an_interrupted_run_saves_and_says_how_to_continue(ganzoo, workplace, number):
     command = [sys.executable, "-m", "ganzoo", "run", "fc-mnist", *TINY, "--epochs", "50", "--out", "run"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    # what a shell runs in the background ignores SIGINT, and hands that down
+    # Background jobs of a shell ignore SIGINT, and their children inherit that.
     process = subprocess.Popen(command, **pipes, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     while not Path("run/metrics.jsonl").exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + number, err
-    assert "ganzoo resume run" in err
+    assert "Continue with: ganzoo resume run" in err
     assert "Traceback" not in err
-    record = json.loads(Path("run/run.json").read_text())
-    assert record["state"] == "interrupted"
-    assert Path(f"run/checkpoints/step-{record['step']:08d}").is_dir()
-    goal = record["step"] + 20
+    status = json.loads(Path("run/run.json").read_text())
+    assert status["state"] == "interrupted"
+    assert Path(f"run/checkpoints/step-{status['step']:08d}").is_dir()
+    goal = status["step"] + 20
     assert ganzoo("resume", "run", "--steps", goal).code == 0
-    whole = package.train(
-        "fc-mnist", steps=goal, batch_size=16, device="cpu", settings={"data.split": "test"}, out="whole"
+    undisturbed = package.train(
+        "fc-mnist", steps=goal, batch_size=16, device="cpu", settings={"data.split": "test"}, out="undisturbed"
     )
     ours = package.load("run").model.state_dict()
-    assert all(torch.equal(ours[name], value) for name, value in whole.model.state_dict().items())
+    assert all(torch.equal(ours[name], value) for name, value in undisturbed.model.state_dict().items())
 
 
 def test_a_terminal_shows_a_live_bar(workplace):
@@ -268,7 +274,7 @@ def test_a_terminal_shows_a_live_bar(workplace):
     while True:
         try:
             piece = os.read(master, 4096)
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # on Linux: the other end is closed
             break
         if not piece:
             break
@@ -280,21 +286,10 @@ def test_a_terminal_shows_a_live_bar(workplace):
 
 
 def test_help_names_every_option(ganzoo):
-    for name in ("list", "show", "run", "resume", "sample"):
-        assert name in ganzoo("--help").out
+    text = ganzoo("--help").out
+    for name in (*BUILTIN_COMMANDS, "report"):
+        assert name in text
     text = ganzoo("run", "--help").out
-    for option in (
-        "--epochs",
-        "--steps",
-        "--batch-size",
-        "--seed",
-        "--device",
-        "--data",
-        "--model",
-        "--loss",
-        "--set",
-        "--out",
-        "--checkpoint-every",
-        "--debug",
-    ):
-        assert option in text
+    for name in (*TrainOptions.__annotations__, "out", "debug"):
+        option = {"penalties": "penalty", "settings": "set"}.get(name, name)
+        assert f"--{option.replace('_', '-')}" in text

@@ -1,17 +1,17 @@
-"""The conformance kit: every recipe of ours conforms, and each kind of broken part is found out, with a remedy."""
+"""The conformance kit: a valid recipe passes, and every kind of broken part is found, with a remedy."""
 
 import pytest
 import torch
-from ganzoo_losses.non_saturating import NonSaturating
+from ganzoo_losses.classic import NonSaturating
 from torch import nn
 
 import ganzoo
-from ganzoo import Model, Penalty, TensorDataset, Turn, testing
+from ganzoo import LatentModel, Model, Penalty, TensorDataset, Turn, testing
 from ganzoo.recipes import PartChoice, Recipe
 
 
 class Dots(TensorDataset):
-    """Little grey pictures with labels."""
+    """Little gray pictures with labels."""
 
     def __init__(self) -> None:
         rng = torch.Generator().manual_seed(0)
@@ -19,26 +19,17 @@ class Dots(TensorDataset):
         super().__init__({"image": image, "label": torch.arange(64) % 4}, classes={"label": 4})
 
 
-class Sound(Model):
-    """A model with nothing wrong; the others break one thing each."""
+class Sound(LatentModel):
+    """A model with nothing wrong; each of the others breaks one thing."""
 
     batch_dependent = False
 
     def __init__(self, fields) -> None:
-        super().__init__(fields)
+        super().__init__(fields, latent_dim=4)
         shape = fields[self.target].shape
         size = torch.Size(shape).numel()
         self.generator = nn.Sequential(nn.Linear(4, size), nn.Tanh(), nn.Unflatten(1, shape))
         self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(size, 1))
-
-    def sample_latent(self, n, rng):
-        return {"z": torch.randn(n, 4, generator=rng, device=rng.device)}
-
-    def generate(self, latent):
-        return self.generator(latent["z"])
-
-    def discriminate(self, sample, condition):
-        return {"score": self.discriminator(sample)}
 
 
 class Global(Sound):
@@ -78,13 +69,13 @@ class Orphan(Sound):
         return {"score": self.discriminator(sample) * self.head}
 
 
-class Across(Sound):
+class Mixing(Sound):
     def discriminate(self, sample, condition):
         return {"score": self.discriminator(sample - sample.mean(0))}
 
 
 class Hidden(Sound):
-    """Remembers something that no checkpoint holds."""
+    """Remembers something that is in no checkpoint."""
 
     def __init__(self, fields) -> None:
         super().__init__(fields)
@@ -111,7 +102,7 @@ class Unnamed(Sound):
 
 
 class Alone(Sound):
-    """Batch norm over single numbers: no batch of one."""
+    """Batch norm over single numbers, so a batch of one does not work."""
 
     batch_dependent = True
 
@@ -121,7 +112,7 @@ class Alone(Sound):
 
 
 class Stubborn(Sound):
-    """Breaks, instead of refusing, where the size is another."""
+    """Breaks at other sizes, instead of refusing them."""
 
     def __init__(self, fields) -> None:
         super().__init__(fields)
@@ -138,7 +129,7 @@ class Refusing(Sound):
 
 
 class Meddling(NonSaturating):
-    """The generator's move changes the discriminator too."""
+    """The move of the generator changes the discriminator too."""
 
     def turns(self):
         first, second = super().turns()
@@ -154,7 +145,7 @@ class Exploding(NonSaturating):
 
 
 class Unseeded(NonSaturating):
-    """Draws from the operating system."""
+    """Draws random numbers from the operating system."""
 
     def generator(self, fake, real):
         import secrets
@@ -174,14 +165,14 @@ class Squash(Penalty):
 
 @pytest.fixture
 def recipe(install):
-    """A function: a recipe of classes of this module, brought by a plugin."""
-    kinds = {"models": Model, "losses": ganzoo.Loss, "data": TensorDataset, "penalties": Penalty}
-    lines = ["from ganzoo import hookimpl"]
-    for kind, base in kinds.items():
-        found = [k for k, v in globals().items() if isinstance(v, type) and issubclass(v, base) and v is not base]
-        named = {name.lower(): f"tests.test_conformance:{name}" for name in found if name != "NonSaturating"}
-        lines += ["@hookimpl", f"def ganzoo_{kind}():", f"    return {named!r}"]
-    install("mutants", "\n".join(lines))
+    """A function that returns a recipe of classes of this module, which a plugin brings."""
+    bases = {"models": Model, "losses": ganzoo.Loss, "datasets": TensorDataset, "penalties": Penalty}
+    own = {name: v for name, v in globals().items() if isinstance(v, type) and v.__module__ == __name__}
+    parts = {
+        kind: {name.lower(): f"{__name__}:{name}" for name, value in own.items() if issubclass(value, base)}
+        for kind, base in bases.items()
+    }
+    install("mutants", f"from ganzoo import hookimpl\n@hookimpl\ndef ganzoo_parts(): return {parts!r}\n")
 
     def make(model="sound", loss="non-saturating", **more):
         return Recipe("mutant", PartChoice("dots"), PartChoice(model), PartChoice(loss), **more)
@@ -193,10 +184,10 @@ def _problems(recipe):
     return {found.check: found for found in testing.examine(recipe) if found.state == "problem"}
 
 
-def test_what_is_sound_passes(recipe):
+def test_a_sound_recipe_passes(recipe):
     found = list(testing.examine(recipe(penalties={"squash": {"every": 3}})))
     assert {f.state for f in found} <= {"ok", "skipped"}, found
-    assert next(f for f in found if f.check == "only the mover moves").text == (
+    assert next(f for f in found if f.check == "moves change their player only").text == (
         "discriminator, discriminator every 3, generator"
     )
     testing.check(recipe("refusing"))
@@ -205,58 +196,58 @@ def test_what_is_sound_passes(recipe):
 @pytest.mark.parametrize(
     ("parts", "check", "text"),
     [
-        ({"model": "global"}, "latents come from the generator", "global generator"),
-        ({"model": "few"}, "latents come from the generator", "another number"),
-        ({"model": "wide"}, "samples keep their promise", "range from 8"),
-        ({"model": "noisy"}, "samples keep their promise", "other samples"),
-        ({"model": "orphan"}, "every parameter learns", "head: are moved by nobody"),
+        ({"model": "global"}, "latents depend on the generator only", "global generator"),
+        ({"model": "few"}, "latents depend on the generator only", "returns 1 of 'z'"),
+        ({"model": "wide"}, "samples are valid", "range from 8"),
+        ({"model": "noisy"}, "samples are valid", "the same latents gave different samples"),
+        ({"model": "orphan"}, "every parameter learns", "head: belong to no player that moves"),
         ({"model": "idle"}, "every parameter learns", "spare.weight, spare.bias: get no gradient"),
-        ({"model": "across"}, "judges each sample alone", "depends on the others"),
+        ({"model": "mixing"}, "samples are scored independently", "depends on the others"),
         ({"model": "hidden"}, "resumes are identical", "differ after a resume"),
-        ({"model": "stale"}, "weights can be loaded", "other samples"),
+        ({"model": "stale"}, "weights can be loaded", "different samples"),
         ({"model": "unnamed"}, "averages are complete", "generator.0"),
-        ({"model": "alone"}, "any batch size", "batch size 1"),
-        ({"model": "stubborn"}, "other images", "size mismatch"),
-        ({"loss": "meddling"}, "only the mover moves", "move 2 (generator) changed discriminator.1.bias"),
+        ({"model": "alone"}, "any batch size works", "batch size 1"),
+        ({"model": "stubborn"}, "other image sizes work", "size mismatch"),
+        ({"loss": "meddling"}, "moves change their player only", "move 2 (generator) changed discriminator.1.bias"),
         ({"loss": "exploding"}, "losses stay finite", "loss/generator"),
         ({"loss": "unseeded"}, "reruns are identical", "differ"),
         ({"loss": "unexplained"}, "options are explained", "strength of unexplained"),
     ],
 )
-def test_each_kind_of_trouble_is_found(recipe, parts, check, text):
+def test_each_kind_of_problem_is_found(recipe, parts, check, text):
     problems = _problems(recipe(**parts))
     assert check in problems, problems
     assert text in problems[check].text
     assert problems[check].remedy
 
 
-def test_what_does_not_fit_is_the_last_finding(recipe):
+def test_parts_that_do_not_fit_are_the_last_finding(recipe):
     found = list(testing.examine(recipe(loss="unheard-of")))
     assert found[-1].state == "problem"
     assert "Unknown loss 'unheard-of'" in found[-1].text
 
 
-def test_a_plugin_that_imports_torch_at_once(recipe, install):
-    install("heavy", "import torch\nfrom ganzoo import hookimpl\n@hookimpl\ndef ganzoo_models():\n"
-            "    return {'heavy': 'tests.test_conformance:Sound'}\n")  # fmt: skip
+def test_a_plugin_that_imports_torch_is_found(recipe, install):
+    install("heavy", "import torch\nfrom ganzoo import hookimpl\n@hookimpl\ndef ganzoo_parts():\n"
+            f"    return {{'models': {{'heavy': '{__name__}:Sound'}}}}\n")  # fmt: skip
     problems = _problems(recipe("heavy"))
-    assert "heavy imports torch" in problems["plugins load in a blink"].text
+    assert "heavy imports torch" in problems["plugins load quickly"].text
 
 
-def test_check_raises_with_all_that_is_wrong(recipe):
+def test_check_raises_an_error_that_names_every_problem(recipe):
     with pytest.raises(AssertionError, match=r"wide[\s\S]*range from|range from[\s\S]*tanh"):
         testing.check(recipe("wide"))
 
 
-def test_the_command(ganzoo):
+def test_the_command_check_exits_with_0_if_all_checks_pass(ganzoo):
     result = ganzoo("check", "fc-ring8")
     assert result.code == 0, result.out
-    assert "everything holds" in result.out
+    assert "fc-ring8: all checks passed" in result.out
     assert ganzoo("check", "fc-rnig8").code == 2
     for setting, message in (
         ("model.widht=3", "Did you mean 'model.width'"),
         ("model.width=0", "width"),
-        ("train.batch_size=3", "The check sets train.batch_size itself"),
+        ("train.batch_size=3", "The checks set train.batch_size themselves"),
     ):
         result = ganzoo("check", "fc-ring8", "--set", setting)
         assert result.code == 2, result

@@ -1,4 +1,4 @@
-"""Export: the file does what the model does, for any number of samples; what does not is never put in place."""
+"""Export: a file behaves like the model for any number of samples; one that does not is never put in place."""
 
 import sys
 
@@ -8,20 +8,18 @@ import torch
 from torch import nn
 
 import ganzoo as package
-from ganzoo import Field, GanzooError, Model, UsageError, export
-from ganzoo.zoo import Zoo
-from ganzoo.run import Run
-from ganzoo import randomness
+from ganzoo import Field, GanzooError, Model, Run, UsageError, Zoo, export, randomness
 from ganzoo.training.experiment import build
 
 IMAGE, LABEL = Field((1, 8, 8)), Field((), torch.int64, classes=10)
 
 
-class Asked(Model):
-    """A model with everything that can be asked for: noise, a class, codes, an image; and channels_last weights."""
+class Everything(Model):
+    """A model with every kind of input (noise, a class, codes, an image) and with channels_last weights."""
 
     required_fields = ("label", "edges")
     condition_fields = ("edges",)
+    latent_distributions = {"z": "normal", "style": "uniform", "spare": "unheard-of"}
 
     def __init__(self, fields):
         super().__init__(fields)
@@ -36,16 +34,18 @@ class Asked(Model):
             "label": torch.randint(10, (n,), generator=rng),
             "style": torch.rand(n, 2, generator=rng) * 2 - 1,
             "scale": torch.rand(n, generator=rng) * 5 + 3,
-            "spare": torch.rand(n, 1, generator=rng),  # nobody looks at it
+            "code": torch.randint(60, (n,), generator=rng),
+            "spare": torch.rand(n, 1, generator=rng),  # not used
         }
 
     def generate(self, latent):
         codes = torch.cat([latent["z"], self.embedding(latent["label"]), latent["style"]], 1)  # (n, 10)
         planes = codes[:, :, None, None].expand(-1, -1, 8, 8) / latent["scale"][:, None, None, None]
+        planes = planes + latent["code"][:, None, None, None]
         return self.norm(self.generator(torch.cat([planes, latent["edges"]], 1))).tanh()
 
 
-class Shared(Asked):
+class Shared(Everything):
     """One network under two names, both of which generate."""
 
     def __init__(self, fields):
@@ -56,23 +56,23 @@ class Shared(Asked):
         return super().generate({**latent, "z": self.again(latent["label"])})
 
 
-class Noisy(Asked):
+class Noisy(Everything):
     def generate(self, latent):
         return super().generate(latent) + torch.rand(1)
 
 
-class Branching(Asked):
+class Branching(Everything):
     def generate(self, latent):
         return super().generate(latent) * (1 if latent["z"].sum() > 0 else 2)
 
 
-class OfThree(Asked):
+class OfThree(Everything):
     def generate(self, latent):
         return super().generate(latent).reshape(3, 1, 8, 8)
 
 
-class Frozen(Asked):
-    """What is traced with 3 samples is not what 1 and 7 get."""
+class Frozen(Everything):
+    """Draws a number once, when it is traced."""
 
     def generate(self, latent):
         return super().generate(latent) * torch.tensor(float(torch.rand(1)))
@@ -87,61 +87,66 @@ def a_run(kind, folder) -> Run:
 
 
 def drawn_by(made) -> np.ndarray:
-    """Return what the three lines that are shown to the user draw."""
+    """Return what the three lines that are shown to users draw."""
     names = {}
     exec("\n".join(made.usage()), names)
     return np.asarray(names["sample"].detach() if made.format == "torch" else names["sample"])
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in Zoo().entries()])
-def test_every_recipe_of_the_zoo(name, tmp_path):
+def test_every_recipe_of_the_zoo_can_be_exported(name, tmp_path):
     zoo = Zoo()
     try:
         experiment = build(zoo, zoo.recipe(name))
     except UsageError as error:
         pytest.skip(str(error))  # such as data that must be downloaded
-    fields, model = experiment.data.fields, experiment.model
+    fields, model = experiment.dataset.fields, experiment.model
     run = Run(tmp_path, experiment.recipe, 0, fields, model, torch.device("cpu"), "last", zoo)
     for kind in export.SUFFIXES:
-        made = export.save(run, format=kind)
+        made = run.export(format=kind)
         sample = drawn_by(made)
         assert sample.shape == (8, *fields[model.target].shape)
         assert np.isfinite(sample).all()
 
 
 @pytest.mark.parametrize("kind", list(export.SUFFIXES))
-def test_a_model_that_is_asked_for_everything(kind, tmp_path):
-    run = a_run(Asked, tmp_path)
-    made = export.save(run, tmp_path / f"g{export.SUFFIXES[kind]}")
-    assert made.path.stat().st_size < 100_000  # without the discriminator's 250,000 numbers
+def test_a_file_has_one_described_input_per_latent_and_condition(kind, tmp_path):
+    run = a_run(Everything, tmp_path)
+    made = run.export(tmp_path / f"g{export.SUFFIXES[kind]}")
+    assert made.path.stat().st_size < 100_000  # without the discriminator's 250,000 parameters
     assert {entry.name: (entry.shape, entry.dtype) for entry in made.inputs} == {
         "edges": ((1, 8, 8), "float32"),
         "z": ((4,), "float32"),
         "label": ((), "int64"),
         "style": ((2,), "float32"),
         "scale": ((), "float32"),
+        "code": ((), "int64"),
         "spare": ((1,), "float32"),
     }
     meanings = {entry.name: entry.meaning for entry in made.inputs}
     assert meanings["z"] == "standard normal"
     assert meanings["style"] == "uniform in [-1, 1]"
-    assert meanings["spare"] == "uniform in [0, 1]"
-    assert meanings["label"] == "whole numbers from 0 to 9"
-    assert meanings["edges"] == "as in the data, from -1 to 1"
-    assert "mean 5.5 and standard deviation 1.4" in meanings["scale"]
-    assert str(made.inputs[0]) == "edges: float32 (n, 1, 8, 8), as in the data, from -1 to 1"
+    assert meanings["spare"] == meanings["scale"] == "as the model's sample_latent() draws it"
+    assert meanings["label"] == "integers from 0 to 9"
+    assert meanings["code"] == "integers from 0 to 59"
+    assert meanings["edges"] == "as in the dataset"
+    assert str(made.inputs[0]) == "edges: float32 (n, 1, 8, 8), as in the dataset"
+    code = {entry.name: entry.torch if kind == "torch" else entry.numpy for entry in made.inputs}
+    assert code["z"].startswith(("torch.randn((8, 4))", "np.random.standard_normal((8, 4))"))
+    assert code["style"].startswith(("torch.rand((8, 2)) * 2 - 1", "np.random.uniform(-1, 1, (8, 2))"))
+    assert all(code[name] in made.usage()[-1] for name in code)
     assert drawn_by(made).shape == (8, 1, 8, 8)
     if kind == "torch":
         assert not [name for name in torch.export.load(made.path).state_dict if "discriminator" in name]
-    assert run.model.discriminator.in_features == 500  # the run keeps its own
+    assert run.model.discriminator.in_features == 500  # the model of the run is unchanged
 
 
 @pytest.mark.parametrize("kind", list(export.SUFFIXES))
-def test_a_network_of_two_names(kind, tmp_path):
-    assert export.save(a_run(Shared, tmp_path), format=kind).difference < 1e-5
+def test_a_network_with_two_names_can_be_exported(kind, tmp_path):
+    assert a_run(Shared, tmp_path).export(format=kind).difference < 1e-5
 
 
-def test_the_file_draws_what_the_run_samples(ganzoo, trained, workplace):
+def test_a_file_draws_the_samples_of_the_run(ganzoo, trained, workplace):
     import onnxruntime
 
     result = ganzoo("export", trained, "-o", "g.onnx", "--checkpoint", 20)
@@ -168,48 +173,50 @@ def test_the_file_draws_what_the_run_samples(ganzoo, trained, workplace):
     [
         (Noisy, "differs from the model by"),
         (Frozen, "cannot be exported|differs from the model by"),
-        (Branching, "no branch on a tensor's values"),
+        (Branching, "no branch on tensor values"),
         (OfThree, "any number of samples"),
     ],
 )
-def test_what_does_not_do_the_same_is_not_put_in_place(kind, complaint, tmp_path):
+def test_a_file_that_differs_from_the_model_is_not_put_in_place(kind, complaint, tmp_path):
     path = tmp_path / "g.pt2"
-    path.write_text("the old one")
+    path.write_text("the old file")
     with pytest.raises(GanzooError, match=complaint):
-        export.save(a_run(kind, tmp_path), path)
+        a_run(kind, tmp_path).export(path)
     assert [path.name for path in tmp_path.iterdir()] == ["g.pt2"]
-    assert path.read_text() == "the old one"
+    assert path.read_text() == "the old file"
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["-o", "g.png"], "name it .onnx or .pt2"),
-        (["-o", "g.pt2", "--format", "onnx"], "goes to a file g.onnx, not g.pt2"),
+        (["-o", "g.pt2", "--format", "onnx"], "must be named g.onnx, not g.pt2"),
         (["--format", "onxx"], "Did you mean 'onnx'?"),
         (["-o", "nowhere/g.pt2"], "does not exist"),
         (["-o", "folder.pt2"], "is a folder"),
         (["--checkpoint", 7, "-o", "g.pt2"], "no checkpoint of step 7"),
     ],
 )
-def test_what_cannot_be_meant(ganzoo, trained, workplace, arguments, complaint):
+def test_arguments_that_do_not_fit_are_refused(ganzoo, trained, workplace, arguments, complaint):
     (workplace / "folder.pt2").mkdir()
     result = ganzoo("export", trained, *arguments)
     assert result.code == 2
     assert complaint in result.err
 
 
-def test_without_the_libraries(ganzoo, trained, workplace, monkeypatch):
+def test_without_its_libraries_onnx_is_refused_and_torch_works(ganzoo, trained, workplace, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert export.missing() == ["onnxruntime"]
     result = ganzoo("export", trained, "-o", "g.onnx")
     assert result.code == 2
-    assert 'onnxruntime, not installed here: pip install "torch-ganzoo[export]"' in result.err
+    assert 'onnxruntime, which is not installed: pip install "torch-ganzoo[export]"' in result.err
     assert ganzoo("export", trained, "-o", "g.pt2").code == 0
 
 
-def test_a_model_alone_can_be_checked(tmp_path):
-    run = a_run(Asked, tmp_path)
-    inputs = run.model.generator_inputs({"image": torch.zeros(3, 1, 8, 8), "edges": torch.rand(3, 1, 8, 8)}, torch.Generator())
+def test_a_model_can_be_checked_without_writing_a_file(tmp_path):
+    run = a_run(Everything, tmp_path)
+    inputs = run.model.generator_inputs(
+        {"image": torch.zeros(3, 1, 8, 8), "edges": torch.rand(3, 1, 8, 8)}, torch.Generator()
+    )
     assert "differs by at most" in export.check(run.model, inputs)
     assert list(tmp_path.iterdir()) == []

@@ -127,7 +127,7 @@ def test_a_gan_is_added_to_a_checkout(ganzoo, checkout):
     for command in ("pip install -e .", "ganzoo check demo-gan-mnist", "ganzoo reproduce demo-gan-mnist"):
         assert command in result.out
     written = {path.relative_to(checkout).as_posix() for path in checkout.rglob("*") if path.is_file()}
-    new = {place.format(module="ganzoo_demo_gan", name="demo-gan") for place in IN_TREE.values()}
+    new = {place.format(module="ganzoo_demo_gan", short="demo_gan") for place in IN_TREE.values()}
     assert written == {"pyproject.toml", "registry.toml", *new}
 
     points = entry_points(checkout)
@@ -159,7 +159,7 @@ def test_the_gan_in_a_checkout_trains_and_passes_its_test(ganzoo, checkout):
 
 
 def test_the_gan_in_a_checkout_is_written_in_our_style(ganzoo, checkout):
-    assert ganzoo("new", "--in-tree", "demo").code == 0
+    assert ganzoo("new", "--in-tree", "demo-gan").code == 0
     for command in (["check"], ["format", "--check"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "plugins", "tests"]
         ruff += ["--config", "lint.isort.known-first-party = ['ganzoo']"] if command == ["check"] else []
@@ -183,6 +183,8 @@ def test_in_tree_works_in_a_checkout_only(ganzoo, workplace):
         (["fc"], "The name 'fc' is taken by the plugin fc"),
         (["hinge"], "is taken by the loss of the plugin losses"),
         (["Demo"], "such as demo"),
+        (["wgan-gp"], "the recipe 'wgan-gp-mnist'"),
+        (["networks"], "the module 'ganzoo_networks'"),
         (["demo-gan", "--out", "there"], "leave out --out"),
     ],
 )

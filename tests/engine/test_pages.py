@@ -41,7 +41,7 @@ MEASURED = {
 def test_the_pages_are_up_to_date():
     """Whoever changes a recipe, its evidence or its code runs ``python docs/make_zoo.py``."""
     made = pages.all_pages(Zoo(), builtin_registry())
-    assert {path for path in (ROOT / "docs/zoo").iterdir()} == set(made)
+    assert set((ROOT / "docs/zoo").iterdir()) == set(made)
     assert [path.name for path, text in made.items() if path.read_text(encoding="utf-8") != text] == []
 
 

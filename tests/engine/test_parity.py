@@ -1,7 +1,7 @@
-"""The golden reference: a plain loop, written out, and the engine give the same losses and weights.
+"""The golden reference: a plain training loop and the engine give the same losses and weights.
 
-In double precision, so that they can be told from the same up to rounding, which a game amplifies: in single precision
-losses differ by 5e-8 after 100 steps, but after 200 by 2e-5 on one processor, and by less than 1e-5 on others.
+They are compared in double precision, because a game amplifies rounding errors: in single precision, losses differ by
+5e-8 after 100 steps, but after 200 steps by 2e-5 on one processor, and by less than 1e-5 on others.
 """
 
 import pytest
@@ -9,22 +9,22 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from ganzoo.zoo import Zoo
 from ganzoo.training.experiment import build
 from ganzoo.training.scalars import ScalarBuffer
-from ganzoo.training.trainer import Training
+from ganzoo.training.state import TrainingState
+from ganzoo.zoo import Zoo
 
 
 @pytest.fixture
 def doubles():
-    """Noise and new layers are float64."""
+    """Noise and new layers are float64 within the test."""
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
 
 
 def plain_loop(generator, discriminator, batches, noise):
-    """The simple fully connected GAN as its tutorial trains it: D moves through the fakes' graph, default Adam."""
+    """Train a simple fully connected GAN as tutorials do, with Adam; return the losses of D and G per step."""
     generator_adam = torch.optim.Adam(generator.parameters(), lr=3e-4)
     discriminator_adam = torch.optim.Adam(discriminator.parameters(), lr=3e-4)
     losses = []
@@ -48,7 +48,7 @@ def plain_loop(generator, discriminator, batches, noise):
 
 
 def relative(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The distance of two tensors, as a share of the second's length."""
+    """Return the distance of two tensors, divided by the norm of the second."""
     return float((ours.double() - theirs.double()).norm() / theirs.double().norm())
 
 
@@ -64,33 +64,33 @@ def test_in_single_precision_they_agree_for_100_steps():
 def agrees(dtype: torch.dtype, *, steps: int, losses_within: float, weights_within: float) -> None:
     zoo = Zoo()
     recipe = zoo.recipe("fc-mnist").with_setting("train.device", "cpu")
-    training = Training(build(zoo, recipe))
-    training.model.to(dtype)
+    state = TrainingState(build(zoo, recipe))
+    state.model.to(dtype)
 
     generator = nn.Sequential(nn.Linear(126, 256), nn.LeakyReLU(0.01), nn.Linear(256, 784), nn.Tanh())
     discriminator = nn.Sequential(nn.Linear(784, 128), nn.LeakyReLU(0.01), nn.Linear(128, 1))
-    for plain, ours in ((generator, training.model.generator), (discriminator, training.model.discriminator)):
+    for plain, ours in ((generator, state.model.generator), (discriminator, state.model.discriminator)):
         for theirs, parameter in zip(plain.parameters(), ours.parameters(), strict=True):
             theirs.data.copy_(parameter.data)
 
-    # The very batches and noise: the engine's own streams, drawn twice from the same seeds.
-    stream = training.stream.batches(0)
+    # The same batches and noise: the engine's streams, drawn twice from the same seeds.
+    stream = state.stream.batches(0)
     batches = [next(stream)["image"].flatten(1).to(dtype, copy=True) for _ in range(steps)]
-    state = training.rng.get_state()
-    noise = [torch.randn(32, 126, generator=training.rng) for _ in range(steps)]
-    training.rng.set_state(state)
+    noise_state = state.rng.get_state()
+    noise = [torch.randn(32, 126, generator=state.rng) for _ in range(steps)]
+    state.rng.set_state(noise_state)
 
     plain_losses = plain_loop(generator, discriminator, batches, noise)
     losses = []
-    for step, real in zip(range(1, steps + 1), training.stream.batches(0), strict=False):
-        ledger = ScalarBuffer()
-        training.train_step(step, {"image": real["image"].to(dtype)}, ledger)
-        scalars = ledger.pop_means()
+    for step, real in zip(range(1, steps + 1), state.stream.batches(0), strict=False):
+        buffer = ScalarBuffer()
+        state.train_step(step, {"image": real["image"].to(dtype)}, buffer)
+        scalars = buffer.pop_means()
         losses.append((scalars["loss/discriminator"], scalars["loss/generator"]))
 
     assert relative(torch.tensor(losses), torch.tensor(plain_losses)) < losses_within
     torch.testing.assert_close(torch.tensor(losses), torch.tensor(plain_losses), rtol=losses_within, atol=0)
-    for plain, ours in ((generator, training.model.generator), (discriminator, training.model.discriminator)):
+    for plain, ours in ((generator, state.model.generator), (discriminator, state.model.discriminator)):
         for theirs, parameter in zip(plain.parameters(), ours.parameters(), strict=True):
             assert relative(parameter.detach(), theirs.detach()) < weights_within
-    assert abs(losses[-1][0] - losses[0][0]) > 0.05  # it did train
+    assert abs(losses[-1][0] - losses[0][0]) > 0.05  # it has trained

@@ -1,4 +1,4 @@
-"""Evidence: what a recipe's command gives, once a seed, in the file that the recipe is from."""
+"""``ganzoo reproduce``: it trains once per seed, measures, and writes the evidence, the pictures and the page."""
 
 import json
 import statistics
@@ -7,97 +7,127 @@ import tomllib
 import pytest
 
 import ganzoo as package
+from ganzoo import evidence, recipes
 from ganzoo.zoo import builtin_registry
 
 RECIPE = """\
-# what I am proud of
+# a comment that must stay
 [tiny]
-title = "Tiny"   # a comment that must stay
-data = {{ name = "ring8", examples = 4000 }}
-model = {{ name = "mlp", width = 16, depth = 1 }}
+title = "Tiny"
+data = { name = "ring8", examples = 4000 }
+model = { name = "mlp", width = 16, depth = 1 }
 loss = "non-saturating"
+expect = { mode-overlap = ">= 0.01" }
 
 [tiny.train]
 batch_size = 50
 epochs = 1
 metrics = ["gaussian"]
 evaluate_samples = 800
-
-[tiny.evidence]
-result = "none yet"
-command = '{command}'
 """
+COMMAND = "ganzoo run my.toml --steps 30 --evaluate-every 15 --seed 9 --set train.log_every=5"
 
 
 @pytest.fixture
 def recipe(workplace):
-    """A registry file with one small recipe and its evidence command."""
+    """A registry file with one small recipe, and evidence that only says which command to run."""
 
-    def write(command="ganzoo run my.toml --steps 30 --evaluate-every 15 --seed 9 --set train.log_every=5"):
-        (workplace / "my.toml").write_text(RECIPE.format(command=command))
-        return workplace / "my.toml"
+    def write(command=COMMAND, folder=workplace):
+        (folder / "evidence").mkdir(parents=True, exist_ok=True)
+        (folder / "my.toml").write_text(RECIPE)
+        (folder / "evidence/tiny.toml").write_text(f"command = '{command}'\n")
+        return folder / "my.toml"
 
     return write
 
 
-def test_evidence_is_measured_and_written_down(ganzoo, recipe):
+def files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_evidence_is_measured_and_written(ganzoo, recipe, workplace):
     path = recipe()
     result = ganzoo("reproduce", "my.toml", "--seeds", "0,3", "-n", 1000, "--out", "runs/mine")
     assert result.code == 0, result.err
-    text = path.read_text()
-    assert text.startswith(RECIPE.partition("[tiny.evidence]")[0].replace("{{", "{").replace("}}", "}"))
-    evidence = tomllib.loads(text)["tiny"]["evidence"]
+    assert path.read_text() == RECIPE
+    written = workplace / "evidence/tiny.toml"
+    assert written.read_text().startswith("# Written by 'ganzoo reproduce tiny'. Do not edit.\n")
+    found = tomllib.loads(written.read_text())
+    assert found == evidence.read(path, "tiny")
     runs = {seed: package.load(f"runs/mine/seed-{seed}") for seed in (0, 3)}
     values = []
     for seed, run in runs.items():
         assert (run.recipe.train["seed"], run.recipe.train["log_every"], run.step) == (seed, 5, 30)
-        values.append(next(c["value"] for c in run.evaluations() if (c["metric"], c["n"]) == ("fd-raw", 1000)))
-    numbers = evidence["last"]["fd-raw"]
+        values.append(next(r["value"] for r in run.evaluations() if (r["metric"], r["n"]) == ("fd-raw", 1000)))
+    numbers = found["last"]["fd-raw"]
     assert numbers["values"] == pytest.approx(values, rel=1e-5)
     assert numbers["mean"] == pytest.approx(statistics.fmean(values), rel=1e-5)
     assert numbers["spread"] == pytest.approx(statistics.stdev(values), rel=1e-5)
-    assert evidence["best"].keys() == evidence["last"].keys() >= {"mode-overlap", "modes", "coverage-raw"}
-    assert (evidence["seeds"], evidence["samples"]) == ([0, 3], 1000)
-    assert evidence["result"].startswith("mode-overlap ")
-    assert evidence["cpu_minutes"] >= 0
-    assert evidence["versions"]["ganzoo"] == package.__version__
+    assert found["best"].keys() == found["last"].keys() >= {"mode-overlap", "modes", "coverage-raw"}
+    assert (found["command"], found["seeds"], found["samples"]) == (COMMAND, [0, 3], 1000)
+    assert found["result"].startswith("mode-overlap ")
+    assert found["cpu_minutes"] >= 0
+    assert found["versions"]["ganzoo"] == package.__version__
     shown = ganzoo("show", "my.toml").out
-    assert evidence["result"] in shown
+    assert found["result"] in shown
     assert "coverage-raw" in shown
 
 
-def test_what_was_stopped_is_gone_on_with_and_what_is_another_run_is_not_taken(ganzoo, recipe):
+def test_the_page_and_the_pictures_are_written_beside_the_evidence(ganzoo, recipe, workplace):
+    recipe("ganzoo run my.toml --steps 5")
+    result = ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000)
+    assert result.code == 0, result.err
+    assert files(workplace / "evidence") == ["tiny.md", "tiny.png", "tiny.toml"]
+    assert all(f"  evidence/{name}" in result.out for name in files(workplace / "evidence"))
+    page = (workplace / "evidence/tiny.md").read_text()
+    found = evidence.read(workplace / "my.toml", "tiny")
+    assert page.startswith("# tiny\n\n**Tiny.**")
+    assert "![Samples of tiny](tiny.png)" in page
+    assert f"| fd-raw | {found['last']['fd-raw']['mean']:.4g} | - |" in page
+    assert "| >= 0.01 |" in page
+    assert "`ganzoo run my.toml --steps 5` with the seed 0; 1000 samples" in page
+    assert "1. discriminator, every step: minimizes non-saturating" in page
+    assert "class MLP" in page
+
+
+def test_an_unfinished_run_is_resumed_and_another_run_is_refused(ganzoo, recipe):
     path = recipe()
-    package.train(
-        package.registry.read_one(path), steps=10, out="out/seed-0", evaluate_every=15, settings={"train.log_every": 5}
-    )
+    mine = recipes.read_one(path)
+    package.train(mine, steps=10, out="out/seed-0", evaluate_every=15, settings={"train.log_every": 5})
     refused = ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000, "--out", "out")
     assert refused.code == 2
     assert "seed-0 is another run" in refused.err
     assert ganzoo("reproduce", "my.toml", "--seeds", "1", "-n", 1000, "--out", "out").code == 0
-    first = tomllib.loads(path.read_text())["tiny"]["evidence"]
+    first = evidence.read(path, "tiny")
     assert ganzoo("reproduce", "my.toml", "--seeds", "1", "-n", 1000, "--out", "out").code == 0
-    second = tomllib.loads(path.read_text())["tiny"]["evidence"]
+    second = evidence.read(path, "tiny")
     assert first["last"] == second["last"]
-    assert "cpu_minutes" not in second  # it was trained before
+    assert "cpu_minutes" not in second  # it was trained earlier
     assert "spread" not in second["last"]["fd-raw"]
 
 
-def test_evidence_goes_to_another_file_if_asked_to(ganzoo, recipe):
-    path = recipe("ganzoo run my.toml --steps 5")
-    before = path.read_text()
-    assert ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000, "--registry", "other.toml").code == 0
-    assert path.read_text() == before
-    other = package.registry.read_one(path.with_name("other.toml"))
-    assert other.evidence["last"]["fd-raw"]["mean"] > 0
-    assert "best" not in other.evidence  # nothing was measured while it trained
-    assert other.model.settings == {"width": 16, "depth": 1}
+def test_the_option_command_replaces_that_of_the_evidence(ganzoo, recipe, workplace):
+    path = recipe("ganzoo run my.toml --steps 500000")
+    typed = "ganzoo run my.toml --steps 5"
+    assert ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000, "--command", typed).code == 0
+    found = evidence.read(path, "tiny")
+    assert found["command"] == typed
+    assert found["last"]["fd-raw"]["mean"] > 0
+    assert "best" not in found  # nothing was measured during training
+    (run,) = workplace.glob("runs/tiny/reproduce-*/seed-0")
+    assert package.load(run).step == 5
 
 
-def test_the_list_shows_the_result(ganzoo):
+def test_without_evidence_the_recipe_is_run_as_it_is(ganzoo, workplace):
+    (workplace / "my.toml").write_text(RECIPE.replace("epochs = 1", "steps = 5"))
+    assert ganzoo("reproduce", "my.toml", "--seeds", "0", "-n", 1000).code == 0
+    assert evidence.read(workplace / "my.toml", "tiny")["command"] == "ganzoo run my.toml"
+
+
+def test_list_shows_the_result_of_each_recipe(ganzoo):
     listed = {row["name"]: row["evidence"] for row in json.loads(ganzoo("list", "--json").out)}
-    for name, table in tomllib.loads(builtin_registry().read_text()).items():
-        assert listed[name] == table.get("evidence", {}).get("result", "")
+    for name in tomllib.loads(builtin_registry().read_text()):
+        assert listed[name] == evidence.read(builtin_registry(), name).get("result", "")
     assert listed["fc-mnist"].startswith("fd-mnist ")
 
 
@@ -112,54 +142,52 @@ def test_the_list_shows_the_result(ganzoo):
         ('ganzoo run my.toml --set "train', "No closing quotation"),
     ],
 )
-def test_an_evidence_command_that_is_none(ganzoo, recipe, workplace, command, message):
-    path = recipe(command)
-    before = path.read_text()
-    result = ganzoo("reproduce", "my.toml")
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_malformed_evidence_command_is_refused(ganzoo, recipe, workplace, command, message, typed):
+    recipe(COMMAND if typed else command)
+    before = (workplace / "evidence/tiny.toml").read_text()
+    result = ganzoo("reproduce", "my.toml", *(["--command", command] if typed else []))
     assert result.code == 2
     assert message in result.err
-    assert path.read_text() == before
-    assert [file.name for file in workplace.iterdir()] == ["my.toml"]
+    assert (workplace / "evidence/tiny.toml").read_text() == before
+    assert files(workplace) == ["evidence/tiny.toml", "my.toml"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["fc-mnits"], "Did you mean 'fc-mnist'"),
-        (["my.toml", "--seeds", "0,a"], "different whole numbers"),
-        (["my.toml", "--seeds", "1,1"], "different whole numbers"),
+        (["my.toml", "--seeds", "0,a"], "must be different integers"),
+        (["my.toml", "--seeds", "1,1"], "must be different integers"),
+        (["my.toml", "--seeds", ""], "must be different integers"),
         (["my.toml", "--seeds", "0,99999999999999999999"], "train.seed"),
-        (["my.toml", "--registry", "nowhere/r.toml"], "nowhere"),
         (["my.toml", "-n", "5"], "needs at least"),
-        (["my.toml", "-n", "20000"], "the data set has 4000"),
-        (["pix2pix-mnist", "-n", "20000", "--registry", "other.toml"], "the data set has 10000"),  # those held out
+        (["my.toml", "-n", "20000"], "the dataset has 4000"),
+        (["pix2pix-mnist", "-n", "20000"], "the dataset has 10000"),  # that of the test split
         (["absent.toml"], "absent.toml"),
     ],
 )
-def test_bad_input_before_anything_is_trained(ganzoo, recipe, workplace, arguments, message):
+def test_bad_input_is_refused_before_anything_is_trained(ganzoo, recipe, workplace, arguments, message):
     recipe()
     result = ganzoo("reproduce", *arguments)
     assert result.code == 2
     assert message in result.err
-    assert [file.name for file in workplace.iterdir()] == ["my.toml"]
+    assert files(workplace) == ["evidence/tiny.toml", "my.toml"]
 
 
-def test_an_installed_packages_registry_is_left_alone(ganzoo, recipe, workplace):
-    site = workplace / "site-packages"
-    site.mkdir()
-    recipe("ganzoo run site-packages/my.toml --steps 5").rename(site / "my.toml")
+def test_evidence_of_an_installed_package_is_not_written(ganzoo, recipe, workplace):
+    recipe("ganzoo run site-packages/my.toml --steps 5", workplace / "site-packages")
     result = ganzoo("reproduce", "site-packages/my.toml")
     assert result.code == 2
-    assert "not yours to write to" in result.err
+    assert "Cannot write the evidence" in result.err
+    assert "Copy the recipe to a file of your own" in result.err
+    assert files(workplace) == ["site-packages/evidence/tiny.toml", "site-packages/my.toml"]
 
 
-def test_a_blank_line_stands_between_evidence_and_what_follows(workplace):
-    path = workplace / "two.toml"
-    parts = 'data = "ring8"\nmodel = "mlp"\nloss = "non-saturating"\n'
-    path.write_text(f"[a]\n{parts}\n[b]\n{parts}")
-    recipes = [recipe for _, recipe in package.registry.read(path)]
-    for recipe in (*recipes, *recipes):  # the second time in the first one's place
-        package.registry.write_evidence(path, recipe, {"result": "good", "last": {"fd": {"mean": 1.0}}})
-    assert "fd = {mean = 1.0}\n\n[b]\n" in path.read_text()
-    assert path.read_text().endswith("fd = {mean = 1.0}\n")
-    assert path.read_text().count("evidence.last") == 2
+def test_a_folder_that_cannot_be_written_to_is_found_before_training(ganzoo, recipe, workplace, monkeypatch):
+    recipe()
+    monkeypatch.setattr(evidence.os, "access", lambda path, mode: False)
+    result = ganzoo("reproduce", "my.toml")
+    assert result.code == 2
+    assert "Cannot write the evidence" in result.err
+    assert not (workplace / "runs").exists()

@@ -1,4 +1,4 @@
-"""The same seed gives the same bits: again, resumed, streamed, and beside plugins that meddle."""
+"""The same seed gives the same bits: rerun, resumed, streamed, and beside plugins that touch global randomness."""
 
 import random
 
@@ -24,15 +24,15 @@ def assert_same(one, other):
 
 @pytest.fixture
 def dropout_plugin(install):
-    """A model that draws from torch's global generator by itself, has batch statistics, and is averaged."""
+    """A model that draws from torch's global generator, and has batch statistics."""
     install(
         "noisy-gan",
         """
         from ganzoo import hookimpl
 
         @hookimpl
-        def ganzoo_models():
-            return {"noisy": "noisy_gan_model:Noisy"}
+        def ganzoo_parts():
+            return {"models": {"noisy": "noisy_gan_model:Noisy"}}
         """,
     )
     install(
@@ -62,28 +62,30 @@ def test_a_rerun_is_bit_identical_and_another_seed_is_not(workplace):
     assert torch.equal(one.sample(5, seed=1), two.sample(5, seed=1))
 
 
-@pytest.mark.parametrize("resident", ["auto", "never"])
-def test_a_resumed_run_is_bit_identical(workplace, dropout_plugin, resident):
-    settings = {**QUICK["settings"], "train.ema": 0.9, "train.cache_on_device": resident, "train.sample_count": 4}
-    options = {**QUICK, "model": "noisy", "batch_size": 200, "settings": settings}  # 50 steps an epoch
-    whole = ganzoo.train("fc-mnist", steps=130, out="whole", **options)
-    ganzoo.train("fc-mnist", steps=33, out="parts", **options)
-    ganzoo.resume("parts", steps=71)
-    parts = ganzoo.resume("parts", steps=130)
-    assert_same(weights(whole), weights(parts))
-    ours, theirs = (checkpoint.load(next(checkpoint.saved(run.directory / "checkpoints"))) for run in (whole, parts))
-    for part in ("weights", "average", "training"):
+@pytest.mark.parametrize("cache", ["auto", "never"])
+def test_a_resumed_run_is_bit_identical(workplace, dropout_plugin, cache):
+    settings = {**QUICK["settings"], "train.ema": 0.9, "train.cache_on_device": cache, "train.sample_count": 4}
+    options = {**QUICK, "model": "noisy", "batch_size": 200, "settings": settings}  # 50 steps per epoch
+    undisturbed = ganzoo.train("fc-mnist", steps=130, out="undisturbed", **options)
+    ganzoo.train("fc-mnist", steps=33, out="resumed", **options)
+    ganzoo.resume("resumed", steps=71)
+    resumed = ganzoo.resume("resumed", steps=130)
+    assert_same(weights(undisturbed), weights(resumed))
+    ours, theirs = (
+        checkpoint.load(next(checkpoint.saved(run.directory / "checkpoints"))) for run in (undisturbed, resumed)
+    )
+    for part in ("weights", "ema", "training"):
         assert_same(getattr(ours, part), getattr(theirs, part))
-    assert whole.metrics()[-1]["loss/generator"] == parts.metrics()[-1]["loss/generator"]
+    assert undisturbed.metrics()[-1]["loss/generator"] == resumed.metrics()[-1]["loss/generator"]
 
 
-def test_streamed_data_come_in_the_order_of_resident_data(workplace):
+def test_streamed_data_come_in_the_order_of_cached_data(workplace):
     settings = {**QUICK["settings"], "train.num_workers": 0}
-    cache_on_device = ganzoo.train("fc-mnist", steps=20, out="a", **{**QUICK, "settings": settings})
+    cached = ganzoo.train("fc-mnist", steps=20, out="a", **{**QUICK, "settings": settings})
     streamed = ganzoo.train(
         "fc-mnist", steps=20, out="b", **{**QUICK, "settings": {**settings, "train.cache_on_device": "never"}}
     )
-    assert_same(weights(resident), weights(streamed))
+    assert_same(weights(cached), weights(streamed))
 
 
 def test_worker_processes_change_nothing(workplace):
@@ -93,27 +95,37 @@ def test_worker_processes_change_nothing(workplace):
     assert_same(weights(alone), weights(helped))
 
 
-def test_a_plugin_that_meddles_with_global_randomness_changes_nothing(workplace, install, dropout_plugin):
+def test_an_observer_that_touches_global_randomness_changes_nothing(workplace, install, dropout_plugin):
     options = {**QUICK, "model": "noisy"}
     quiet = ganzoo.train("fc-mnist", steps=40, out="quiet", **options)
     install(
         "meddler",
         """
         import random
-        from ganzoo import hookimpl
+        from ganzoo import Observer, hookimpl
 
-        @hookimpl
-        def ganzoo_tick(tick):
+        def touch():
             import numpy, torch
             torch.manual_seed(1), numpy.random.seed(1), random.seed(1)
             torch.rand(3)
+
+        class Meddler(Observer):
+            def __init__(self): touch()
+            def on_tick(self, tick): touch()
+            def on_samples(self, step, images, samples): touch()
+            def on_checkpoint(self, step, path): touch()
+
+        @hookimpl
+        def ganzoo_observer(run):
+            touch()
+            return Meddler()
         """,
     )
     meddled = ganzoo.train("fc-mnist", steps=40, out="meddled", **options)
     assert_same(weights(quiet), weights(meddled))
 
 
-def test_training_leaves_the_callers_randomness_alone(workplace):
+def test_training_does_not_touch_the_random_state_of_its_caller(workplace):
     random.seed(5)
     torch.manual_seed(5)
     expected = (random.random(), torch.rand(2))
@@ -125,7 +137,7 @@ def test_training_leaves_the_callers_randomness_alone(workplace):
 
 
 class Layout(ganzoo.Model):
-    """Convolutions whose weights have their channels last in memory."""
+    """Convolutions whose weights have the memory format channels_last."""
 
     batch_dependent = False
 
@@ -147,13 +159,13 @@ class Layout(ganzoo.Model):
         return {"score": self.discriminator(sample).mean((1, 2, 3))[:, None]}
 
 
-def test_a_resume_keeps_the_optimisers_state_as_the_weights_are_laid_out(install, tmp_path):
-    model = "def ganzoo_models(): return {'layout': 'tests.test_reproducible:Layout'}"
+def test_a_resume_keeps_the_memory_layout_of_the_state_of_optimizers(install, tmp_path):
+    model = "def ganzoo_parts(): return {'models': {'layout': 'tests.engine.test_reproducible:Layout'}}"
     install("layout-gan", f"from ganzoo import hookimpl\n@hookimpl\n{model}")
     settings = {"data.split": "test", "train.sample_count": 1}
-    game = {"model": "layout", "device": "cpu", "batch_size": 4, "settings": settings}
-    whole = ganzoo.train("fc-mnist", steps=6, out=tmp_path / "whole", **game)
-    half = ganzoo.train("fc-mnist", steps=3, out=tmp_path / "half", **game)
-    resumed = ganzoo.resume(half.directory, steps=6)
-    for name, value in whole.model.state_dict().items():
+    options = {"model": "layout", "device": "cpu", "batch_size": 4, "settings": settings}
+    undisturbed = ganzoo.train("fc-mnist", steps=6, out=tmp_path / "undisturbed", **options)
+    stopped = ganzoo.train("fc-mnist", steps=3, out=tmp_path / "stopped", **options)
+    resumed = ganzoo.resume(stopped.directory, steps=6)
+    for name, value in undisturbed.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name

@@ -1,44 +1,43 @@
-"""Penalties: terms that join a player's moves, or are lazy moves of their own."""
+"""The turns of a step: penalties join the moves of their player, or are lazy moves of their own."""
 
 import pytest
 import torch
 
 import ganzoo
-from ganzoo import Turn, UsageError
-from ganzoo.loss import Loss
+from ganzoo import Loss, Turn, UsageError
 from ganzoo.recipes import read_one, to_toml
 from ganzoo.training.experiment import build
-from ganzoo.training.turns import moves
 from ganzoo.training.scalars import ScalarBuffer
-from ganzoo.training.trainer import Training
+from ganzoo.training.state import TrainingState
+from ganzoo.training.turns import build_turns
 from tests import toys
 
 
 def _weight(zoo, penalties, step):
-    """Return the discriminator's weights before and after one step."""
-    training = Training(build(zoo, toys.recipe(penalties=penalties)))
-    before = training.model.discriminator[1].weight.detach().clone()
+    """Return the discriminator's weights before and after one step, and the state."""
+    state = TrainingState(build(zoo, toys.recipe(penalties=penalties)))
+    before = state.model.discriminator[1].weight.detach().clone()
     with ganzoo.randomness.preserved():
-        training.train_step(step, training.stream.fixed_examples(8), ScalarBuffer())
-    return before, training.model.discriminator[1].weight.detach(), training
+        state.train_step(step, state.stream.fixed_examples(8), ScalarBuffer())
+    return before, state.model.discriminator[1].weight.detach(), state
 
 
 def test_a_penalty_joins_the_move_with_its_weight(toy_zoo):
     _, plain, _ = _weight(toy_zoo, {}, 1)
-    _, pulled, training = _weight(toy_zoo, {"shrink": {"weight": 3.0}}, 1)
+    _, pulled, state = _weight(toy_zoo, {"shrink": {"weight": 3.0}}, 1)
     assert torch.allclose(pulled, plain - 0.1 * 3.0)  # one step of SGD on 3 * sum(w) more
-    assert [turn.player for turn in training.turns] == ["discriminator", "generator"]
-    assert training.penalties["shrink"].asked == 1
+    assert [turn.player for turn in state.turns] == ["discriminator", "generator"]
+    assert state.penalties["shrink"].asked == 1
 
 
-def test_a_lazy_penalty_is_a_move_of_its_own_and_as_much_stronger(toy_zoo):
+def test_a_lazy_penalty_is_a_move_of_its_own_and_stronger_by_its_interval(toy_zoo):
     lazy = {"shrink": {"weight": 3.0, "every": 4}}
     _, plain, _ = _weight(toy_zoo, {}, 1)
-    _, not_yet, training = _weight(toy_zoo, lazy, 1)
+    _, not_yet, state = _weight(toy_zoo, lazy, 1)
     _, due, _ = _weight(toy_zoo, lazy, 4)
     assert torch.equal(not_yet, plain)
     assert torch.allclose(due, plain - 0.1 * 3.0 * 4, atol=1e-6)
-    assert [(turn.player, turn.every) for turn in training.turns] == [
+    assert [(turn.player, turn.every) for turn in state.turns] == [
         ("discriminator", 1),
         ("discriminator", 4),
         ("generator", 1),
@@ -53,11 +52,11 @@ def test_a_lazy_penalty_counts_the_moves_of_its_player(toy_zoo):
         def prepare_step(self, model, real, movers, rng):
             return {}
 
-    assert [turn.every for turn in moves(Rare(), {"shrink": toys.Shrink(every=4)})] == [5, 20, 1]
+    assert [turn.every for turn in build_turns(Rare(), {"shrink": toys.Shrink(every=4)})] == [5, 20, 1]
 
 
 @pytest.mark.parametrize("every", [1, 3])
-def test_after_a_move_weights_may_be_clipped(toy_zoo, every):
+def test_a_penalty_can_clip_weights_after_a_move(toy_zoo, every):
     _, weight, _ = _weight(toy_zoo, {"shrink": {"most": 0.01, "every": every}}, 3)
     assert weight.abs().max() <= 0.01
 
@@ -69,10 +68,10 @@ def test_a_penalty_without_a_term_changes_nothing(toy_zoo):
         assert torch.equal(plain, same)
 
 
-def test_penalties_that_do_not_fit(toy_zoo):
-    with pytest.raises(UsageError, match="'for-nobody' joins the moves of 'umpire', but this loss moves"):
-        build(toy_zoo, toys.recipe(penalties={"for-nobody": {}}))
-    with pytest.raises(UsageError, match=r"penalties\.shrink = 5 must be a table"):
+def test_penalties_that_do_not_fit_are_refused(toy_zoo):
+    with pytest.raises(UsageError, match="'for-umpires' joins the moves of 'umpire', but this loss moves"):
+        build(toy_zoo, toys.recipe(penalties={"for-umpires": {}}))
+    with pytest.raises(UsageError, match=r"penalties\.shrink = 5 must be a table of options"):
         build(toy_zoo, toys.recipe(penalties={"shrink": 5}))
     with pytest.raises(UsageError, match=r"penalties\.shrink\.weihgt.*Did you mean 'penalties\.shrink\.weight'"):
         build(toy_zoo, toys.recipe(penalties={"shrink": {"weihgt": 5}}))
@@ -84,7 +83,7 @@ def test_penalties_that_do_not_fit(toy_zoo):
         _weight(toy_zoo, {"discriminator": {}}, 1)
 
 
-def test_penalties_in_recipes_and_on_the_command_line(toy_zoo, tmp_path, ganzoo):
+def test_penalties_can_be_set_in_recipes_and_on_the_command_line(toy_zoo, tmp_path, ganzoo):
     recipe = toys.recipe(penalties={"shrink": {"weight": 2.0}})
     path = tmp_path / "toy.toml"
     path.write_text(to_toml(recipe))
@@ -103,10 +102,10 @@ def test_penalties_in_recipes_and_on_the_command_line(toy_zoo, tmp_path, ganzoo)
     assert "shrink" in ganzoo("list", "--kind", "penalties").out
 
 
-def test_a_penaltys_state_is_resumed(toy_zoo, tmp_path):
+def test_the_state_of_a_penalty_is_resumed(toy_zoo, tmp_path):
     recipe = toys.recipe(penalties={"shrink": {"every": 2}})
-    whole = ganzoo.train(recipe, steps=8, out=tmp_path / "whole", checkpoint_every=4, zoo=toy_zoo)
-    half = ganzoo.train(recipe, steps=4, out=tmp_path / "half", checkpoint_every=4, zoo=toy_zoo)
-    ganzoo.resume(half.directory, steps=8, zoo=toy_zoo)
+    undisturbed = ganzoo.train(recipe, steps=8, out=tmp_path / "undisturbed", checkpoint_every=4, zoo=toy_zoo)
+    stopped = ganzoo.train(recipe, steps=4, out=tmp_path / "stopped", checkpoint_every=4, zoo=toy_zoo)
+    ganzoo.resume(stopped.directory, steps=8, zoo=toy_zoo)
     name = "checkpoints/step-00000008/training.safetensors"
-    assert (whole.directory / name).read_bytes() == (half.directory / name).read_bytes()
+    assert (undisturbed.directory / name).read_bytes() == (stopped.directory / name).read_bytes()

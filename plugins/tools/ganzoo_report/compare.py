@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ganzoo import Recipe
 from ganzoo.cli import tables
-from ganzoo.recipes import PARTS, Recipe
 from ganzoo.runs.records import Record
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         else:
             flat[path] = value
 
-    for kind in PARTS:
+    for kind in ("data", "model", "loss"):
         part = getattr(recipe, kind)
         flat[kind] = part.name
         add(kind, part.options)
