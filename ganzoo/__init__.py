@@ -1,7 +1,7 @@
 """ganzoo: a zoo of GANs in which every GAN is a plugin.
 
 Importing this package is cheap: torch is imported when a name that needs it is first used. So plugins can say
-``from ganzoo import hookimpl`` and be listed at once.
+``from ganzoo import hookimpl`` and still be listed quickly.
 """
 
 from importlib import import_module

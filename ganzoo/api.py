@@ -19,7 +19,7 @@ from ganzoo.zoo import Zoo
 
 
 class ResumeOptions(TypedDict, total=False):
-    """What ``ganzoo.resume`` can change. None keeps the current value.
+    """Keyword arguments of ``ganzoo.resume``. None keeps the current value.
 
     Attributes:
         epochs, steps: the length of the run; give one of them.
@@ -38,13 +38,13 @@ class ResumeOptions(TypedDict, total=False):
 
 
 class TrainOptions(ResumeOptions, total=False):
-    """What ``ganzoo.train`` can change about a recipe, in addition to ``ResumeOptions``. None keeps the recipe's value.
+    """Keyword arguments of ``ganzoo.train``, in addition to those in ``ResumeOptions``. None keeps the recipe's value.
 
     Attributes:
         batch_size: examples per step.
         seed: the random seed.
-        data, model, loss: other parts than the recipe's.
-        penalties: names of the penalties, in place of the recipe's.
+        data, model, loss: names of parts to use instead of the recipe's.
+        penalties: names of penalties to use instead of the recipe's.
         settings: any other settings by path, such as ``{"model.latent_dim": 64}``.
     """
 
@@ -70,12 +70,13 @@ def train(
         recipe: a name from the zoo (``"fc-mnist"``), the path of a recipe file, or a recipe.
         out: the run directory; ``runs/NAME/TIME`` if None.
         zoo: the plugins; looked up if None.
-        options: see ``TrainOptions``.
+        options: the keyword arguments in ``TrainOptions``.
 
     Raises:
         UsageError: a name or a setting is wrong, or parts do not fit; nothing was written.
-        GanzooError: training could not continue; the run directory holds the last valid checkpoint.
-        Interrupted: Ctrl-C; the step was finished and saved.
+        GanzooError: training could not continue; the run directory holds the last valid checkpoint, if one was saved.
+        Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
+            later.
     """
     _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
@@ -93,12 +94,13 @@ def resume(directory: str | PathLike[str], *, zoo: Zoo | None = None, **options:
     Args:
         directory: the run directory.
         zoo: the plugins; looked up if None.
-        options: see ``ResumeOptions``.
+        options: the keyword arguments in ``ResumeOptions``.
 
     Raises:
         UsageError: this is not a run directory, or the run is already past the requested length.
         GanzooError: another process is training here, no checkpoint is valid, or training could not continue.
-        Interrupted: Ctrl-C; the step was finished and saved.
+        Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
+            later.
     """
     _check_names("resume", options, ResumeOptions)
     zoo = zoo or Zoo()
@@ -122,7 +124,7 @@ def resume(directory: str | PathLike[str], *, zoo: Zoo | None = None, **options:
 
 
 def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
-    """Return a recipe with those options that are not None.
+    """Return a copy of the recipe with the given settings; None leaves a setting unchanged.
 
     Raises:
         UsageError: an unknown setting, or both epochs and steps.

@@ -14,12 +14,12 @@ from torch import Tensor
 from ganzoo.images import from_bytes
 
 Batch = Mapping[str, Tensor]
-"""A batch: name -> tensor whose first dimension counts the examples."""
+"""A batch: name -> tensor whose first dimension is the batch."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """What one entry of a batch looks like, without the batch dimension.
+    """One field of a batch, without the batch dimension.
 
     Attributes:
         shape: (C, H, W) for an image, () for a label, (2,) for a point in the plane.
@@ -55,10 +55,10 @@ class Dataset(ABC):
     Attributes:
         metrics: what ``ganzoo evaluate`` measures by default. The first metric decides which checkpoint is best.
         extractor: the default feature extractor; ``raw`` compares the samples themselves.
-        eval_options: options that ``ganzoo evaluate`` changes by default, such as ``{"split": "test"}`` for a
-            translator, which must be measured on images it was not trained on.
-        validation_options: further changes for evaluations during training. These choose the best checkpoint, so they
-            should not use the data that ``eval_options`` select.
+        eval_options: options that ``ganzoo evaluate`` overrides, such as ``{"split": "test"}``: an image-to-image model
+            may have memorized its training images.
+        validation_options: additional options that evaluations during training override. These evaluations choose the
+            best checkpoint, so they should not use the data that ``eval_options`` select.
     """
 
     fields: Mapping[str, Field]
@@ -79,11 +79,12 @@ class Dataset(ABC):
     @abstractmethod
     def __getitem__(self, index: int) -> Batch:
         """Return one example as stored, without the batch dimension; pixels stay uint8. Called in worker processes if
-        ``train.num_workers`` is above 0, so the dataset must pickle."""
+        ``train.num_workers`` is above 0, so the dataset must be picklable."""
 
     def tensors(self) -> Batch | None:
         """Return the whole dataset as stored, (len, ...) each, if it is in memory anyway. The engine then keeps it on
-        the training device where it fits, which is much faster. None (the default): fetch example by example."""
+        the training device where it fits, which is much faster. Return None (the default) to have examples fetched
+        one at a time."""
         return None
 
     def prepare(self, stored: Batch) -> Batch:
@@ -93,7 +94,7 @@ class Dataset(ABC):
 
     def postprocess(self, sample: Tensor) -> Tensor:
         """Return samples (n, *shape) as metrics see them: by default unchanged. A dataset that pads or enlarges its
-        images undoes it here, so that numbers for all sizes are comparable."""
+        images undoes that here, so that results are comparable across sizes."""
         return sample
 
 
@@ -112,7 +113,7 @@ class TensorDataset(Dataset):
     def __init__(self, tensors: Mapping[str, Tensor], classes: Mapping[str, int] | None = None) -> None:
         lengths = {name: len(value) for name, value in tensors.items()}
         if len(set(lengths.values())) != 1:
-            raise ValueError(f"a dataset needs tensors of one length, not {lengths}")
+            raise ValueError(f"a dataset needs at least one tensor, all of the same length; got {lengths}")
         self._tensors = dict(tensors)
         self.fields = {
             name: Field(

@@ -21,7 +21,8 @@ class UsageError(GanzooError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked a run to stop; the run finished its step and saved. ``exit_code`` is the shell's 128 + signal."""
+    """Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second later.
+    ``exit_code`` is the shell's 128 + signal."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

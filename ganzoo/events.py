@@ -26,7 +26,9 @@ class RunInfo:
         device: such as ``cpu`` or ``cuda:0``.
         examples: number of examples in the dataset.
         parameters: player -> number of parameters it updates.
-        batch_size, steps_per_epoch, total_steps: the length of the run.
+        batch_size: examples per step.
+        steps_per_epoch: steps per epoch.
+        total_steps: steps in the whole run.
         start_step: 0, or the step of the checkpoint that training resumes from.
     """
 
@@ -47,13 +49,13 @@ class Tick:
 
     Attributes:
         step: number of steps done.
-        epoch: the same in passes over the data.
+        epoch: the step as a fractional number of epochs.
         ends_epoch: whether an epoch ended with this step.
         seconds: training time, summed over all sessions of the run.
         images_per_second: training throughput since the previous tick.
-        scalars: name -> mean since the previous tick: ``loss/...`` for the terms that were minimized,
-            ``gradient/...`` for the gradient norm of a player in this step, ``metric/...`` for evaluations, and other
-            names for metrics of a loss and numbers that observers returned.
+        scalars: name -> number. Terms that were minimized (``loss/<name>``) and a loss's metrics are means since the
+            previous tick. ``gradient/<player>`` is the exception: the norm at this step only. ``metric/<name>`` is a
+            result of an evaluation. A loss's metrics and observers' numbers keep their own names.
     """
 
     step: int
@@ -65,20 +67,24 @@ class Tick:
 
 
 def tag(name: str) -> str:
-    """Return the name of a scalar with its group in front, for curves: ``scores/D(x)`` for ``D(x)``."""
+    """Return the name used in plots: ``scores/D(x)`` for ``D(x)``; names that contain a slash are unchanged."""
     return name if "/" in name else f"scores/{name}"
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """A problem with the training, in plain words. The engine writes it to metrics.jsonl, tells all observers, and
-    acts on ``train.on_collapse`` if it is fatal.
+    """A problem with the training, in plain words. The engine writes it to metrics.jsonl, tells all observers, and, if
+    the alarm is fatal, does what ``train.on_collapse`` says.
+
+    Derive alarms only from ticks. An observer can reread earlier ticks from metrics.jsonl, so a resumed run raises the
+    same alarms as an uninterrupted one.
 
     Attributes:
         kind: a short name, such as ``collapse``.
         message: what was observed, in one sentence.
         remedy: the likely cause and what may help.
         last_healthy_step: the last step known to be healthy; a rollback returns to it, or to an earlier step.
+            With the default, 0, no rollback is possible.
         fatal: whether further training is pointless, so that ``train.on_collapse`` applies.
     """
 
@@ -97,12 +103,12 @@ class Observer:
 
     The trainer calls these methods between steps, never inside one. Numbers and images are on the CPU already, so an
     observer causes no synchronization. The global random state is restored after each call. An observer that raises an
-    exception is named once and left out for the rest of the session; training continues.
+    exception is reported in one warning and left out for the rest of the session; training continues.
     """
 
     def on_tick(self, tick: Tick) -> Alarm | Sequence[Alarm] | None:
         """Receive the scalars since the previous tick: every ``train.log_every`` steps, at the end of each epoch, at
-        each evaluation and before each checkpoint. Return an alarm if they show a problem."""
+        each evaluation, before each checkpoint, and at the end of training. Return an alarm if they show a problem."""
 
     def on_samples(
         self, step: int, images: Mapping[str, Tensor], samples: Mapping[str, Tensor]
@@ -112,7 +118,8 @@ class Observer:
 
         Args:
             step: number of steps done.
-            images: pictures of those samples that can be drawn, float32 (N, C, H, W) in [-1, 1].
+            images: pictures of those samples that can be drawn, float32 (N, C, H, W) in [-1, 1]. 2-D points are drawn
+                as one scatter plot.
             samples: name -> float32 (N, *shape): what ``Model.preview`` returned.
 
         Returns:
@@ -124,10 +131,10 @@ class Observer:
         """Report an alarm to the user. It is in metrics.jsonl already."""
 
     def on_checkpoint(self, step: int, path: Path) -> None:
-        """A complete checkpoint was saved at ``path``. Flush what must not lag behind it."""
+        """A complete checkpoint was saved at ``path``. Flush any output that must be complete up to this step."""
 
     def on_end(self, state: str, reason: str) -> None:
-        """Training has stopped. Close what was opened. This is called even after an exception of this observer.
+        """Training has stopped. Close what was opened. Called even if this observer raised an exception earlier.
 
         Args:
             state: ``finished``, ``interrupted``, ``failed`` or ``rolled back``. After a rollback a new observer is made

@@ -23,9 +23,10 @@ hookimpl = pluggy.HookimplMarker("ganzoo")
 def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
     """Return the parts of this plugin: kind -> name -> ``"module:object"``. Called once, when the plugins are loaded.
 
-    The kinds are ``datasets`` (each a ``ganzoo.Dataset``), ``models`` (``ganzoo.Model``), ``losses`` (``ganzoo.Loss``),
-    ``penalties`` (``ganzoo.Penalty``), ``metrics`` (``ganzoo.Metric``), ``extractors`` (``ganzoo.FeatureExtractor``, or
-    another ``FeatureExtractorBase`` of torch-fidelity) and ``commands`` (a ``click.Command``).
+    The kinds are ``datasets`` (each a subclass of ``ganzoo.Dataset``), ``models`` (of ``ganzoo.Model``), ``losses`` (of
+    ``ganzoo.Loss``), ``penalties`` (of ``ganzoo.Penalty``), ``metrics`` (of ``ganzoo.Metric``), ``extractors`` (of
+    ``ganzoo.FeatureExtractor``, or of torch-fidelity's ``FeatureExtractorBase``) and ``commands`` (each an instance of
+    ``click.Command``).
     """
 
 

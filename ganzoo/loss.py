@@ -1,4 +1,4 @@
-"""The loss interface: which player moves when, and what each move minimizes; and penalties, which can join any loss."""
+"""The loss interface: the turns of a step, and what each of them minimizes; and penalties, which work with any loss."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
@@ -13,20 +13,23 @@ from ganzoo.model import Model
 from ganzoo.options import Option
 
 NCritic = Annotated[
-    int, Option("Discriminator steps per generator step: the generator moves every N steps", ge=1, le=10**9)
+    int, Option("Discriminator moves per generator move: the generator moves in every Nth step", ge=1, le=10**9)
 ]
 """The type of the option ``n_critic``."""
 Weight = Annotated[float, Option("Factor of this term in the sum that is minimized", ge=0)]
 """The type of the option ``weight`` of a penalty."""
-Every = Annotated[int, Option("Apply every N steps, scaled by N (lazy regularization)", ge=1, le=10**9)]
+Every = Annotated[
+    int, Option("Apply at every Nth move of the player, with N times the weight (lazy regularization)", ge=1, le=10**9)
+]
 """The type of the option ``every`` of a penalty."""
 
 
 class Terms(NamedTuple):
-    """What a move minimizes, and what it only logs.
+    """What a turn minimizes, and what it only logs.
 
     Attributes:
-        losses: name -> scalar. The move minimizes their sum. Each is logged as ``loss/<name>``, averaged over a tick.
+        losses: name -> scalar. The move minimizes their sum. Each is logged as ``loss/<name>``, averaged since the
+            previous tick.
         metrics: name -> scalar, logged under its own name.
     """
 
@@ -36,13 +39,13 @@ class Terms(NamedTuple):
 
 @dataclass(frozen=True)
 class Turn:
-    """One move of one player.
+    """An entry in the schedule of a step. The optimizer step that is taken in a turn is called a move.
 
     Attributes:
-        player: who moves. One step of its optimizer minimizes the objective over its parameters and no others.
+        player: who moves. The move minimizes the objective over the parameters of this player and no others.
         objective: ``objective(model, real, shared)`` returns the terms; if it returns no losses, nothing moves.
-        every: the turn is played in the steps that this number divides, counted from 1.
-        after: ``after(model)`` is called without gradients after the move, for example to clip weights.
+        every: the turn is played in every Nth step (steps count from 1).
+        after: ``after(model)`` is called without gradients at the end of the turn, for example to clip weights.
     """
 
     player: str
@@ -53,7 +56,7 @@ class Turn:
 
 class Loss(nn.Module, ABC):
     """The rules of the game. The keyword-only arguments of its constructor are its options (see ``ganzoo.Option``).
-    State that a run must remember (an image pool, a running mean) is a buffer: it is then saved and restored.
+    Register state that must survive a resume, such as an image pool, as a buffer; checkpoints save buffers.
 
     Attributes:
         required_fields: batch fields it reads besides the target.
@@ -75,22 +78,22 @@ class Loss(nn.Module, ABC):
         Args:
             model: the networks.
             real: the real batch.
-            movers: the players that move in this step. If none of them owns what is computed here, compute it without
-                a graph.
+            movers: the players that move in this step. Run a network whose owner is not among them without a graph.
             rng: the source of all noise; on the training device.
         """
 
 
 class Penalty(nn.Module, ABC):
-    """A term that joins the moves of one player, with any loss. The keyword-only arguments of its constructor are its
-    options (see ``ganzoo.Option``). State that a run must remember is a buffer, as in a loss.
+    """A term added to what one player minimizes in its first turn of each step, with any loss. The keyword-only
+    arguments of its constructor are its options (see ``ganzoo.Option``). Register state that must survive a resume as a
+    buffer; checkpoints save buffers.
 
-    With ``every`` above 1 it is lazy: every N moves of its player it gets an optimizer step of its own, right after
-    that move, and its weight is multiplied by N. It then costs less and has the same effect on average. Source: Karras
-    et al., 2020, https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
+    With ``every`` above 1 it is lazy: after every Nth move of its player it gets a turn of its own, and its weight is
+    multiplied by N. It then costs less and has the same effect on average. Source: Karras et al., 2020,
+    https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
-        player: the player whose moves it joins.
+        player: the player that minimizes it.
         required_fields: batch fields it reads besides the target.
         required_methods: methods or attributes it needs from the model; checked before training.
     """
@@ -107,22 +110,23 @@ class Penalty(nn.Module, ABC):
     def term(self, model: Model, real: Batch, shared: Batch) -> Tensor | None:
         """Return the scalar to minimize, without its weight, or None for no term.
 
+        Draw noise from torch's global generator, which is seeded, saved and restored with the run.
+
         Args:
             model: the networks.
             real: the real batch.
             shared: what ``prepare_step`` of the loss returned; ``shared["fake"]`` are the generated samples if the loss
-                is adversarial. Draw noise from torch's global generator, which is seeded, saved and restored with the
-                run.
+                is adversarial.
         """
 
     def after(self, model: Model) -> None:
-        """Called without gradients after each move that the penalty joins."""
+        """Called without gradients at the end of each turn in which the penalty is minimized."""
 
 
 class AdversarialLoss(Loss):
     """The usual game: the discriminator moves on real samples and detached generated ones, then the generator moves on
     **the same generated samples** against the updated discriminator. A subclass implements two pure functions of scores
-    (logits), and optionally losses for the further heads of ``discriminate``.
+    (logits), and optionally losses for the additional heads of ``discriminate``.
 
     Attributes:
         relativistic: whether ``generator`` needs the scores of real samples; they are computed only then.
@@ -150,14 +154,22 @@ class AdversarialLoss(Loss):
         return {"D(x)": real.sigmoid().mean(), "D(G(z))": fake.sigmoid().mean()}
 
     def real_head_losses(self, heads: Batch, condition: Batch) -> Mapping[str, Tensor]:
-        """Return name -> scalar: further losses of the discriminator, from all heads for the real batch
-        ``condition``."""
+        """Return additional losses for the discriminator: name -> scalar.
+
+        Args:
+            heads: what ``discriminate`` returned for the real samples.
+            condition: the real batch.
+        """
         return {}
 
     def fake_head_losses(self, heads: Batch, condition: Batch) -> Mapping[str, Tensor]:
-        """Return name -> scalar: further losses of **both** players, from all heads for generated samples;
-        ``condition`` holds their latents. They are logged with the player's name in front:
-        ``loss/generator-class``."""
+        """Return additional losses for **both** players: name -> scalar. They are logged with the player's name in
+        front: ``loss/generator-class``.
+
+        Args:
+            heads: what ``discriminate`` returned for the generated samples.
+            condition: what the samples were generated from: the inputs of ``generate``.
+        """
         return {}
 
     def turns(self) -> Sequence[Turn]:

@@ -1,4 +1,4 @@
-"""The metric interface: numbers about samples, and what a metric gets to compute them from."""
+"""The metric interface: what a metric receives and what it returns."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -12,12 +12,12 @@ from ganzoo.model import Model
 
 
 class Score(NamedTuple):
-    """One number, and details that explain it.
+    """One value of a metric (unrelated to a discriminator's score).
 
     Attributes:
         value: the number.
         better: the direction in which it improves; "" if neither is better.
-        details: further JSON values worth keeping, such as a deviation or the share of each class.
+        details: additional JSON values worth keeping, such as a deviation or the share of each class.
     """
 
     value: float
@@ -54,7 +54,8 @@ class Metric(ABC):
     constructor are its options (see ``ganzoo.Option``).
 
     Attributes:
-        feature_kinds: the features it needs from an extractor, of "fid", "kid", "prc" and "isc"; empty if it looks at
+        feature_kinds: the features it needs from an extractor: any of "fid", "kid", "prc" and "isc", named after the
+            torch-fidelity metrics that use them (prc: precision and recall; isc: Inception Score). Empty if it looks at
             the samples themselves. The user chooses the extractor: ``fd`` with the extractor ``mnist`` is reported as
             ``fd-mnist``.
         extractor: the extractor that its definition requires (``fid``: Inception), or None if there is a choice.
@@ -66,7 +67,8 @@ class Metric(ABC):
     required_fields: ClassVar[tuple[str, ...]] = ()
 
     def min_samples(self, feature_dim: int) -> int:
-        """Return the smallest number of samples that makes sense with features of ``feature_dim`` dimensions."""
+        """Return the smallest sample count for which the metric is meaningful, with features of ``feature_dim``
+        dimensions."""
         return 2
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 (most metrics accept every dataset)
@@ -80,5 +82,5 @@ class Metric(ABC):
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         """Return name -> score for generated samples and as many real ones.
 
-        Names are the field's, in lower case. If the extractor was chosen by the user, its name is appended.
+        Use the standard names from the literature, in lowercase. If the user chose the extractor, its name is appended.
         """

@@ -22,16 +22,18 @@ class Model(nn.Module, ABC):
     Attributes:
         players: player -> the attributes (networks or parameters) that its optimizer updates. Players may share some.
         required_fields: batch fields it reads besides the target, such as ``("label",)``.
-        condition_fields: batch fields that ``generate`` takes besides the latents, such as ``("edges",)`` where an
-            image is made from another. They come from the dataset in training, sampling and evaluation.
-        metrics: what ``ganzoo evaluate`` measures in addition to the dataset's metrics, where they fit.
+        condition_fields: batch fields that ``generate`` takes besides the latents, such as ``("edges",)`` of an
+            image-to-image model. They come from the dataset in training, sampling and evaluation.
+        metrics: what ``ganzoo evaluate`` measures in addition to the dataset's metrics; those that do not fit the
+            dataset are skipped.
         batch_dependent: whether ``discriminate`` mixes the samples of a batch, as batch normalization does. Set it to
             False if it does not: real and generated samples then share one pass, which is faster.
-        ema_networks: the networks of which a moving average (``train.ema``) is kept and sampled from.
-        latent_distributions: how ``sample_latent`` draws each floating latent, for the text of an export.
+        ema_networks: the networks to average (``train.ema``); samples come from the averages.
+        latent_distributions: how ``sample_latent`` draws each floating-point latent; used only to describe an exported
+            file.
         target: the field it imitates: the first of the dataset.
 
-    A ``ValueError`` raised by the constructor means that the model does not fit this dataset: say which would fit.
+    Raise ``ValueError`` in the constructor if the dataset does not fit, and say what would.
     """
 
     players: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -75,10 +77,11 @@ class Model(nn.Module, ABC):
 
         Args:
             sample: real or generated samples.
-            condition: what belongs to them: the real batch, or the latent batch of generated samples.
+            condition: the batch the samples belong to: the real batch, or the inputs of ``generate``.
 
         Returns:
-            ``{"score": (n, 1)}`` as logits, or (n, k) for k patches each, and further heads such as a class.
+            ``{"score": ...}``: (n, 1), or (n, k) for a discriminator that scores k patches per sample; plus any
+            additional heads, such as ``class``. Some losses read scores as logits.
         """
         raise AttributeError(f"{type(self).__name__} has no discriminate()")
 

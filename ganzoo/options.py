@@ -2,7 +2,7 @@
 
 The options of a part are the keyword-only arguments of its constructor, annotated with a type and, through ``Option``,
 with a meaning and limits. The command line, recipes and ``ganzoo show`` all use the functions here, so a new keyword
-argument is a checked and documented option at once.
+argument is automatically a checked and documented option.
 """
 
 import inspect

@@ -35,15 +35,21 @@ class Places:
 
 INDEX = """# The zoo
 
-Every recipe of ganzoo, with the numbers that `ganzoo reproduce NAME` reproduces on a CPU. The page of a recipe shows
+Every recipe in ganzoo, with its main metric as measured on a CPU by `ganzoo reproduce NAME`. The page of a recipe shows
 its samples, its evidence and its code. [Evaluation](../evaluation.md) explains what the numbers mean.
 
-*Last* is the end of training. ± is the standard deviation over the seeds. *CPU minutes* are those of one run, all
-threads together: two busy cores spend two per minute.
+*Last* is the final checkpoint of the command that the page shows under Evidence, which may be shorter than the recipe.
+± is the standard deviation over the seeds. *CPU minutes* are per run, summed over all cores: two busy cores use two CPU
+minutes each minute.
 
 | recipe | | task | last | CPU minutes |
 |---|---|---|---|---|
 """
+
+LEGEND = (
+    "*Last* is the final checkpoint of the command below. *Best* is the best checkpoint by the first metric in "
+    "`train.metrics` (by default, the dataset's first metric)."
+)
 
 
 def write_pages(zoo: Zoo, registry: Path, name: str) -> list[Path]:
@@ -87,7 +93,7 @@ def page(zoo: Zoo, registry: Path, recipe: Recipe, measured: Evidence) -> str:
     except GanzooError as error:
         return "\n".join([*lines, f"The code cannot be shown: {error}", ""])
     lines += ["## The recipe", "", "```toml", text_of(registry, recipe.name), "```", ""]
-    lines += ["## The code", "", "A step, turn by turn:", "", *source.turns, ""]
+    lines += ["## The code", "", "One step, turn by turn:", "", *source.turns, ""]
     for title, code in source.files:
         lines += [f"`{title}`:", "", "```python", code.rstrip(), "```", ""]
     return "\n".join(lines)
@@ -115,8 +121,8 @@ def _evidence(recipe: Recipe, measured: Evidence) -> list[str]:
     minutes = f"{measured['cpu_minutes']:.1f} CPU minutes per run, " if "cpu_minutes" in measured else ""
     commit = f"commit {measured['commit']}, " if "commit" in measured else ""
     source = (
-        f"`{measured['command']}` with the seed{'s'[: len(seeds) > 1]} {', '.join(map(str, seeds))}; "
-        f"{measured['samples']} samples; {minutes}{measured['machine']}; {measured['measured']}, {commit}"
+        f"`{measured['command']}` with seed{'s'[: len(seeds) > 1]} {', '.join(map(str, seeds))}; "
+        f"{measured['samples']:,} samples; {minutes}{measured['machine']}; {measured['measured']}, {commit}"
         f"ganzoo {versions['ganzoo']}, torch {versions['torch']}. Reproduce it: `ganzoo reproduce {recipe.name}`."
     )
-    return [*lines, "| metric | last | best | must reach |", "|---|---|---|---|", *rows, "", source, ""]
+    return [*lines, "| metric | last | best | must reach |", "|---|---|---|---|", *rows, "", LEGEND, "", source, ""]

@@ -1,4 +1,4 @@
-"""Parts: the datasets, models, losses, penalties, metrics, extractors and commands that plugins bring.
+"""Parts: the datasets, models, losses, penalties, metrics, extractors and commands that plugins provide.
 
 ``KINDS`` is the one table of what kinds there are. A ``Part`` is a name and a plugin, and costs nothing. A
 ``ResolvedPart`` is its imported class with checked options, ready to be built.
@@ -59,7 +59,7 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Part:
-    """A part that a plugin brings; ``kind`` is a key of ``KINDS``, ``target`` is ``"module:object"``."""
+    """A part that a plugin provides; ``kind`` is a key of ``KINDS``, ``target`` is ``"module:object"``."""
 
     kind: str
     name: str

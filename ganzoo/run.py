@@ -53,8 +53,8 @@ class Run:
     def sample(self, n: int, seed: int = 0, *, label: int | None = None) -> Tensor:
         """Return ``n`` samples: float32 (n, *shape) on the CPU; images are (n, C, H, W) in [-1, 1].
 
-        Noise is drawn on the CPU, so a seed means the same noise on every device. A model that makes images from others
-        gets those of the dataset's ``eval_options``, chosen by the seed.
+        Noise is drawn on the CPU, so a seed means the same noise on every device. An image-to-image model gets input
+        images from the dataset with its ``eval_options`` applied; the seed picks them.
 
         Args:
             n: number of samples.
@@ -103,14 +103,15 @@ class Run:
         """Measure samples of the run against real ones, record the numbers in its evaluations.jsonl, and return them.
 
         Args:
-            metrics: names such as ``fd-mnist`` or ``prdc``, one or several; by default those of the dataset.
+            metrics: names such as ``fd-mnist`` or ``prdc``, one or several; by default the dataset's metrics and
+                the model's.
             n: number of samples on either side.
             seed: of the noise and of the choice of real samples. The same seed gives the same numbers.
             extractor: the feature extractor for metrics whose names do not include one.
             weights: a file with the extractor's weights.
             sha256: the SHA-256 of that file, if it is not the published one.
             settings: options of the dataset or of a metric, such as ``{"data.split": "test", "prdc.nearest": 3}``.
-            real: measure other real samples in place of generated ones: how good the numbers can get.
+            real: compare real samples with other real samples, which shows how good the numbers can get.
 
         Raises:
             UsageError: a name, a setting or a number of samples that does not fit; nothing was written.
@@ -120,7 +121,7 @@ class Run:
         tables = _by_table(settings or {})
         dataset, choice = self.dataset(tables.pop("data", {}), for_evaluation=True)
         if dataset.fields[self.model.target].shape != self.fields[self.model.target].shape:
-            raise UsageError(f"With these settings, {choice.name!r} has samples of another shape than the run.")
+            raise UsageError(f"With these settings, {choice.name!r} has samples of a different shape from the run's.")
         evaluator = Evaluator(
             self._zoo,
             dataset,
@@ -229,14 +230,14 @@ def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
         text = "\n".join(map(str, errors))
         raise GanzooError(f"No checkpoint of {run.path} is valid:\n{text}\nRetrain from its recipe.toml.")
     for error in errors:
-        warn(f"{error} Using the one before.")
+        warn(f"{error} Using the previous one.")
     return saved
 
 
 def _chosen(run: RunDirectory, which: str) -> Checkpoint:
     """Return the requested checkpoint: last, best, or a step."""
     if which not in ("last", "best") and not which.isdecimal():
-        raise UsageError(f"--checkpoint is last, best or a step, not {which!r}.")
+        raise UsageError(f"checkpoint must be last, best or a step, not {which!r}.")
     last = newest_checkpoint(run) if which in ("last", "best") else None
     if last is None and which in ("last", "best"):
         raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")

@@ -1,4 +1,4 @@
-"""The whole GAN at once: the turns of a step in order, and the code of its model, loss and penalties.
+"""The complete code of a GAN: the turns of a step in order, and its model, loss and penalties.
 
 Called by ``ganzoo show NAME --source`` and for the pages of the zoo.
 """
@@ -56,9 +56,11 @@ def _turns(name: str, loss: Loss, penalties: dict[str, Penalty]) -> list[str]:
     for turn in loss.turns():
         joining = {} if turn.player in moved else {n: p for n, p in penalties.items() if p.player == turn.player}
         moved.add(turn.player)
-        terms = [name, *(n for n, p in joining.items() if p.every == 1)]
+        terms = [f"the loss `{name}`", *(f"the penalty `{n}`" for n, p in joining.items() if p.every == 1)]
         lines.append(_line(turn.player, turn.every, terms))
-        lines += [_line(turn.player, turn.every * p.every, [n]) for n, p in joining.items() if p.every > 1]
+        for n, p in joining.items():
+            if p.every > 1:
+                lines.append(_line(turn.player, turn.every * p.every, [f"the penalty `{n}`"]))
     return [f"{number}. {line}" for number, line in enumerate(lines, start=1)]
 
 

@@ -1,4 +1,4 @@
-"""The zoo: all that is installed. Finds the plugins, what they bring, and the recipes.
+"""The zoo: all that is installed. Finds the plugins, what they provide, and the recipes.
 
 Each plugin is guarded separately, so that a broken one does not take the others down.
 """
@@ -68,14 +68,14 @@ class Zoo:
         return sorted(self._parts[kind])
 
     def parts(self, kind: str) -> list[Part]:
-        """Return all parts of a kind, sorted by name. A name appears twice if two plugins bring it."""
+        """Return all parts of a kind, sorted by name. A name appears twice if two plugins provide it."""
         return [part for name in self.names(kind) for part in self._parts[kind][name]]
 
     def part(self, kind: str, name: str) -> Part:
-        """Return a part by its name, or by ``plugin/name`` if two plugins bring one of that name.
+        """Return a part by its name, or by ``plugin/name`` if two plugins provide one of that name.
 
         Raises:
-            UsageError: no plugin brings it, or two do.
+            UsageError: no plugin provides it, or two do.
         """
         plugin, _, bare = name.rpartition("/")
         found = [part for part in self._parts[kind].get(bare, []) if plugin in ("", part.plugin.name)]
@@ -85,7 +85,7 @@ class Zoo:
         if found:
             choices = " or ".join(f"{part.plugin.name}/{part.name}" for part in found)
             owners = " and ".join(str(part.plugin) for part in found)
-            raise UsageError(f"Two plugins bring a {word} {bare!r}: {owners}. Choose one: {choices}.")
+            raise UsageError(f"Two plugins provide a {word} {bare!r}: {owners}. Choose one: {choices}.")
         raise UsageError(f"Unknown {word} {name!r}. {nearest(name, self.names(kind))}")
 
     def entries(self) -> list[Entry]:
@@ -240,7 +240,7 @@ class Zoo:
                 self.broken.append(Broken(source or Plugin("ganzoo", OWN_DISTRIBUTION, ""), str(error)))
 
     def _owner(self, recipe: Recipe | UsageError) -> Plugin | None:
-        """Return the plugin that a recipe of the built-in catalogue belongs to: the one that brings its model."""
+        """Return the plugin that a recipe of the built-in catalog belongs to: the one that provides its model."""
         owners = [] if isinstance(recipe, UsageError) else self._parts["model"].get(recipe.model.name, [])
         return owners[0].plugin if owners else None
 
@@ -251,7 +251,7 @@ class Zoo:
         for kind, named in self._parts.items():
             for name, parts in named.items():
                 for part in parts[1:]:
-                    text = f"the {KINDS[kind].word} {name!r} is also brought by {parts[0].plugin}"
+                    text = f"the {KINDS[kind].word} {name!r} is also provided by {parts[0].plugin}"
                     self.broken.append(Broken(part.plugin, text))
         for name, entries in self._entries.items():
             for entry in entries:

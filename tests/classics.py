@@ -8,7 +8,10 @@ from ganzoo.zoo import Zoo
 ZOO = Zoo()
 RELATIVISTIC = ["relativistic", "relativistic-average", "relativistic-paired"]
 KEEPS_SMOOTH = {"penalties.gradient-penalty.weight": 1.0, "loss.n_critic": 1}  # what wasserstein needs on ring8
-CLASSES = {kind: {part.name: part.load() for part in ZOO.parts(kind)} for kind in ("loss", "penalty")}
+CLASSES = {
+    kind: {part.name: part.load() for part in ZOO.parts(kind) if part.plugin.name == "losses"}
+    for kind in ("loss", "penalty")
+}
 
 
 def fits_any_model(part):

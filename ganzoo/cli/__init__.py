@@ -64,7 +64,12 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 _shown: list[bool] = []  # not empty: --debug was given
 
 _DEBUG = click.Option(
-    ["--debug"], is_flag=True, expose_value=False, is_eager=True, callback=_set_debug, help="Show tracebacks of errors."
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_debug,
+    help="Show the traceback of an error.",
 )
 
 
@@ -101,7 +106,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
         return 130
     except OSError as error:
         _show_traceback()
-        click.echo(f"Error: {error.strerror or error}: {error.filename or 'no file named'}", err=True)
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{where}", err=True)
         return 1
     except Exception as error:
         _show_traceback()

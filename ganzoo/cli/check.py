@@ -11,9 +11,9 @@ _COLORS = {"ok": "green", "problem": "red", "skipped": "yellow"}
 
 @click.command("check")
 @click.argument("recipe")
-@options.settings("Any setting, such as model.width=8 to be faster")
+@options.settings("Any setting, such as model.width=8 to make the checks faster")
 def command(recipe: str, settings: dict[str, Any]) -> int:
-    """Check a recipe, and with it the plugins that bring its parts.
+    """Check a recipe, and with it the plugins that provide its parts.
 
     RECIPE is a name from 'ganzoo list', or a recipe file. The checks train a few steps on the CPU and write nothing.
     Each problem comes with a suggestion; the exit code is 1 if there are any. In pytest: ganzoo.testing.check.

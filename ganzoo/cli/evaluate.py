@@ -11,16 +11,33 @@ from ganzoo.cli import options, tables
 
 @click.command("evaluate")
 @options.directory
-@click.option("--metrics", metavar="NAME,...", help="Such as fd,kid,prdc or fid.  [default: the dataset's]")
 @click.option(
-    "-n", "--number", type=click.IntRange(1), default=10_000, show_default=True, help="Samples on either side."
+    "--metrics", metavar="NAME,...", help="Such as fd,kid,prdc or fid.  [default: the dataset's and the model's]"
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise and the real samples.")
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(1),
+    default=10_000,
+    show_default=True,
+    help="Number of generated samples, and of real ones.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed for the noise and for choosing real samples.",
+)
 @options.checkpoint
 @click.option("--extractor", metavar="NAME", help="The feature extractor: see 'ganzoo list --kind extractors'.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The extractor's weights, instead of a download.")
 @click.option("--sha256", metavar="HASH", help="SHA-256 of the weights, if they are not the published ones.")
-@click.option("--real", is_flag=True, help="Measure other real samples instead: how good the numbers can get.")
+@click.option(
+    "--real",
+    is_flag=True,
+    help="Compare real samples with other real samples, which shows how good the numbers can get.",
+)
 @options.settings("Options of the dataset or of a metric, such as data.split=test or prdc.nearest=3")
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
@@ -39,10 +56,11 @@ def command(
     if as_json:
         click.echo(json.dumps(records, indent=2))
         return
-    what = "other real samples" if records[0]["checkpoint"] == "real" else f"step {run.step} ({checkpoint})"
+    made = f"step {run.step} ({checkpoint}), {number} generated samples"
+    what = f"{number} other real samples" if records[0]["checkpoint"] == "real" else made
     data = records[0]["data"]
     source = ", ".join([data["name"], *(f"{key}={value}" for key, value in data.items() if key != "name")])
-    click.echo(f"{directory}: {what}, {number} samples against as many of {source}")
+    click.echo(f"{directory}: {what} vs. {number} real samples from {source}")
     tables.show(["METRIC", "VALUE", "BETTER", "SECONDS", "DETAILS"], [_row(record) for record in records])
 
 

@@ -23,10 +23,10 @@ from ganzoo.cli import options
 )
 @options.checkpoint
 def command(directory: Path, kind: str | None, out: Path | None, checkpoint: str) -> None:
-    """Export the generator to a standalone file.
+    """Export the generator of the run in DIRECTORY to a standalone file.
 
-    The run is the one in DIRECTORY. The file takes the latents by name, for any number of samples, and needs neither
-    ganzoo nor the plugin. It is compared with the model before it is put in place.
+    The file takes the latents by name, for any number of samples, and needs neither ganzoo nor the plugin. It is
+    compared with the model before it is put in place.
     """
     import ganzoo
     from ganzoo import export

@@ -26,7 +26,7 @@ _NO_PLUGIN = Plugin("-", "-", "-")
 def command(kind: str, task: str | None, as_json: bool) -> None:
     """List the zoo: recipes, the parts they are made of, or plugins.
 
-    What is broken is listed too, with its error.
+    Broken plugins and recipes are listed with their errors.
     """
     zoo = Zoo()
     rows = _rows(zoo, kind)

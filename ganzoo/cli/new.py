@@ -43,8 +43,8 @@ IN_TREE = {
 def command(name: str, out: Path | None, in_tree: bool) -> None:
     """Write a plugin to start from.
 
-    NAME is the name of the plugin, such as my-gan. It is a package with a dataset, a model, a loss, a recipe and tests.
-    It installs, trains and passes its tests at once: change one part at a time.
+    NAME is the name of the plugin, such as my-gan. The package contains a dataset, a model, a loss, a recipe and tests.
+    You can install it, train it and run its tests right away; then change one part at a time.
     """
     if in_tree:
         if out:
@@ -114,7 +114,7 @@ def check_name(name: str, zoo: Zoo) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
         raise UsageError(
-            f"{name!r} cannot be the name of a plugin: use lower-case letters, digits and single hyphens, starting "
+            f"{name!r} cannot be the name of a plugin: use lowercase letters, digits and single hyphens, starting "
             f"with a letter; such as {better or 'my-gan'}."
         )
     module = name.replace("-", "_")
@@ -126,12 +126,13 @@ def check_name(name: str, zoo: Zoo) -> str:
         ]
     if name in BUILTIN_COMMANDS:
         owners.append(f"the command 'ganzoo {name}'")
+    problems = [f"taken by {owner}" for owner in owners]
     if keyword.iskeyword(module):
-        owners.append("Python, as a keyword")
+        problems.append("a Python keyword")
     elif find_spec(module) is not None:
-        owners.append(f"the module {module!r}, which is installed")
-    if owners:
-        raise UsageError(f"The name {name!r} is taken by {owners[0]}. Give another, such as {_other(name)}.")
+        problems.append(f"taken by the module {module!r}, which is installed")
+    if problems:
+        raise UsageError(f"The name {name!r} is {problems[0]}. Give another, such as {_other(name)}.")
     return module
 
 

@@ -14,7 +14,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 directory = click.argument("directory", type=click.Path(path_type=Path))
 checkpoint = click.option(
-    "--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Which checkpoint."
+    "--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Checkpoint to use."
 )
 device = click.option(
     "--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to compute."
@@ -22,20 +22,22 @@ device = click.option(
 
 _TRAINING: dict[str, Decorator] = {
     "epochs": click.option("--epochs", type=int, help="Passes over the data."),
-    "steps": click.option("--steps", type=int, help="Total steps; overrides epochs."),
+    "steps": click.option(
+        "--steps", type=int, help="Total steps, instead of the recipe's epochs; cannot be combined with --epochs."
+    ),
     "batch_size": click.option("--batch-size", type=int, help="Examples per step."),
     "seed": click.option("--seed", type=int, help="Random seed."),
     "device": click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train."),
-    "data": click.option("--data", metavar="NAME", help="Another dataset than the recipe's."),
-    "model": click.option("--model", metavar="NAME", help="Another model than the recipe's."),
-    "loss": click.option("--loss", metavar="NAME", help="Another loss than the recipe's."),
+    "data": click.option("--data", metavar="NAME", help="Dataset to use instead of the recipe's."),
+    "model": click.option("--model", metavar="NAME", help="Model to use instead of the recipe's."),
+    "loss": click.option("--loss", metavar="NAME", help="Loss to use instead of the recipe's."),
     "penalties": click.option(
         "--penalty",
         "penalties",
         metavar="NAME",
         multiple=True,
         callback=lambda ctx, option, names: names or None,
-        help="A penalty in place of the recipe's; repeatable; 'none' for none.",
+        help="Penalty to use instead of the recipe's; repeatable; 'none' removes them.",
     ),
     "checkpoint_every": click.option("--checkpoint-every", type=int, metavar="N", help="Steps between checkpoints."),
     "evaluate_every": click.option(

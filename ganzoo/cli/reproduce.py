@@ -18,8 +18,15 @@ from ganzoo.zoo import Zoo
 
 @click.command("reproduce")
 @click.argument("recipe")
-@click.option("--seeds", default="0,1,2", show_default=True, metavar="N,...", help="One run each.")
-@click.option("-n", "--number", type=click.IntRange(2), default=10_000, show_default=True, help="Samples measured.")
+@click.option("--seeds", default="0,1,2", show_default=True, metavar="N,...", help="Seeds; one run per seed.")
+@click.option(
+    "-n",
+    "--number",
+    type=click.IntRange(2),
+    default=10_000,
+    show_default=True,
+    help="Number of generated samples, and of real ones.",
+)
 @click.option("--command", "typed", metavar="TEXT", help="The command to run per seed.  [default: the evidence's]")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; unfinished ones are resumed.")
 def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path | None) -> None:
@@ -41,7 +48,7 @@ def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path |
 
     out = out or Path("runs") / found.name / f"reproduce-{datetime.now():%Y%m%d-%H%M%S}"
     runs = f"{len(chosen)} run{'s'[: len(chosen) > 1]} of '{typed}'"
-    click.echo(f"{runs}, in {out}. If this is stopped, --out {out} continues it.")
+    click.echo(f"{runs}, in {out}. To continue after an interruption, pass --out {out}.")
     measured = reproduce(changed, typed, chosen, out, n=number, zoo=zoo, say=click.echo)
     click.echo()
     print_evidence(measured)

@@ -16,24 +16,32 @@ if TYPE_CHECKING:
 
 @click.command("sample")
 @options.directory
-@click.option("-n", "--number", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="How many.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
+@click.option(
+    "-n", "--number", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Number of samples."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Seed for the noise, and for choosing input images.",
+)
 @click.option("--label", type=int, metavar="N", help="Draw this class only, if the model has classes.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="A .png file for one picture, .pt or .npz for a tensor, a name without a suffix for a folder of single "
-    "pictures.  [default: DIRECTORY/grid.png]",
+    help="A .png file for a grid, .pt or .npz for a tensor, a name without a suffix for a folder of individual "
+    "images.  [default: DIRECTORY/grid.png]",
 )
 @options.checkpoint
 @options.device
 def command(
     directory: Path, number: int, seed: int, label: int | None, out: Path | None, checkpoint: str, device: str
 ) -> None:
-    """Draw samples from a trained run.
+    """Draw samples from the run in DIRECTORY.
 
-    The run is the one in DIRECTORY. The same seed gives the same samples.
+    The same seed gives the same samples.
     """
     if out:
         _check(out)
@@ -54,7 +62,7 @@ def _check(out: Path) -> None:
     if out.suffix.lower() not in (".png", ".pt", ".npz", ""):
         raise UsageError(f"The format of {out} is unclear: give a .png, .pt or .npz file, or a folder.")
     if out.suffix and out.is_dir():
-        raise UsageError(f"{out} is a folder. Give the name of a file, or one without a suffix for single pictures.")
+        raise UsageError(f"{out} is a folder. Give the name of a file, or one without a suffix for individual images.")
     if out.suffix and not out.parent.is_dir():
         raise UsageError(f"The folder {out.parent} of {out.name} does not exist.")
     if not out.suffix:
@@ -76,7 +84,7 @@ def _write(samples: "Tensor", out: Path) -> None:
         with out.open("wb") as file:  # given a name, NumPy would append a suffix to .NPZ
             np.savez_compressed(file, samples=samples.numpy())
     elif (pictures := images.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
-        raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be drawn like this: give .npz or .pt.")
+        raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be saved as images; use .npz or .pt.")
     elif kind == ".png":
         images.save(images.grid(pictures), out)
     else:

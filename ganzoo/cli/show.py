@@ -19,7 +19,9 @@ _WITHOUT_OPTIONS = ("extractor", "command")
 
 @click.command("show")
 @click.argument("name")
-@click.option("--source", is_flag=True, help="Print the code of a recipe: model, loss, penalties, and its turns.")
+@click.option(
+    "--source", is_flag=True, help="Print the source code: of a part, or of a recipe's model, loss and penalties."
+)
 def command(name: str, source: bool) -> None:
     """Show everything about a recipe, or about a part.
 
@@ -44,7 +46,7 @@ def command(name: str, source: bool) -> None:
         return
     _show_head(zoo, recipe)
     click.echo()
-    tables.show(["SETTING", "HERE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, recipe))
+    tables.show(["SETTING", "VALUE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, recipe))
     _show_evidence(name, origin, recipe)
     click.secho("\nHow to run it", bold=True)
     click.echo(f"  ganzoo run {name}")

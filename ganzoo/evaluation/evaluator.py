@@ -64,7 +64,7 @@ class Evaluator:
 
         Args:
             zoo: the plugins.
-            dataset: what is imitated; its ``metrics`` and ``extractor`` are the defaults.
+            dataset: what is imitated; its ``metrics`` (with the model's) and ``extractor`` are the defaults.
             model: an example of the models to measure: it shows what comes with its samples. None for real samples.
             n: number of samples on either side.
             seed: of the noise, and of the choice of real samples.
@@ -113,7 +113,7 @@ class Evaluator:
             return self._measure(_Set(self, values, extras, model))
 
     def measure_real(self) -> list[Result]:
-        """Return the numbers of other real samples in place of generated ones: how good the numbers can get."""
+        """Return the numbers of other real samples, which show how good the numbers can get."""
         with self._seeded():
             others = draw.real(self._dataset, self.n, self.seed, skip=self.n)
             values, extras = draw.gather(others, self._dataset)

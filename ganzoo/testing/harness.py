@@ -57,7 +57,7 @@ class Harness:
         self.steps = min(_MAX_STEPS, max(3, *(turn.every for turn in self.turns)) + 1)
 
     def state(self, **changes: Any) -> TrainingState:
-        """Return the state of a new training with copies of the parts; ``changes`` replace parts."""
+        """Return the state of a new run with copies of the parts; ``changes`` replace parts."""
         parts = copy.deepcopy({name: getattr(self.experiment, name) for name in ("model", "loss", "penalties")})
         return TrainingState(replace(self.experiment, **{**parts, **changes}))
 

@@ -101,7 +101,7 @@ def averages_are_complete(harness: Harness) -> str:
 
 
 def other_image_sizes_work(harness: Harness) -> str:
-    """The model adapts to images of other sizes and channels, or refuses them at once."""
+    """The model adapts to images of other sizes and channels, or refuses them immediately."""
     if len(harness.field.shape) != 3:
         raise Skipped("not about images")
     part = resolve_part(harness.zoo, harness.recipe, "model")

@@ -77,7 +77,7 @@ def resumes_are_identical(harness: Harness) -> str:
     for kind in ("weights", "ema", "training"):
         left, right = getattr(whole, kind), getattr(ended, kind)
         if wrong := [name for name in left if name not in right or not torch.equal(left[name], right[name])]:
-            remedy = "Keep what a run must remember in buffers or parameters, not in plain attributes."
+            remedy = "Register state that must survive a resume as a buffer or a parameter, not as a plain attribute."
             raise Problem(f"{len(wrong)} tensors differ after a resume, such as {wrong[0]}", remedy)
     return f"stopped after {harness.steps // 2} of {harness.steps} steps"
 

@@ -1,7 +1,7 @@
 """Batches: an endless, seeded stream of them on the device, drawn from a dataset.
 
 The order of an epoch depends on the seed and the epoch only. So the position in the data follows from the step, and a
-resumed run gets the same batches as an undisturbed one. Cached and streamed data come in the same order.
+resumed run gets the same batches as an uninterrupted one. Cached and streamed data come in the same order.
 """
 
 from collections.abc import Collection, Iterator

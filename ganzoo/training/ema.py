@@ -36,7 +36,7 @@ class EMA:
         self._copied = [(self.tensors[key], self._live[key]) for key in self._live.keys() - set(learned)]
 
     def update(self, step: int) -> None:
-        """Move the average towards the weights as they are after this step, counted from 1."""
+        """Move the average toward the weights as they are after this step, counted from 1."""
         torch._foreach_lerp_(self._averages, self._weights, max(self.weight, 9 / (10 + step)))
         for average, live in self._copied:
             average.copy_(live)

@@ -1,4 +1,4 @@
-"""From a recipe to checked and built parts. Every mistake is found here, before a directory is made."""
+"""Checks a recipe and builds its parts. Every mistake is found here, before a directory is made."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +23,8 @@ from ganzoo.zoo import Zoo
 
 EVALUATION_SEED = 1
 """Seed of evaluations during training. It is the same for all runs, so that they compare. It is not 0, the default of
-``ganzoo evaluate``, so that the best checkpoint is not judged by the samples it was chosen by. (A model without noise
-makes the same samples anyway: see ``Dataset.validation_options``.)"""
+``ganzoo evaluate``, so that the best checkpoint is not evaluated on the samples that selected it. (A model without
+noise makes the same samples anyway: see ``Dataset.validation_options``.)"""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Experiment:
     Attributes:
         recipe: the resolved recipe: every setting is in it.
         optimizers: player -> complete optimizer settings.
-        evaluator: measures the model during training, or None.
+        evaluator: used during training; None if there are no evaluations.
         eval_data: the dataset that the evaluator uses, with all its options.
     """
 
@@ -151,7 +151,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         name = next(device for device, there in available.items() if there)
     if not available[name]:
-        raise UsageError(f"There is no device {name!r} here (torch {torch.__version__}). Use --device auto or cpu.")
+        raise UsageError(f"Device {name!r} is not available (torch {torch.__version__}). Use --device auto or cpu.")
     return torch.device(name)
 
 
@@ -165,7 +165,7 @@ def _resolve_penalty(zoo: Zoo, recipe: Recipe, name: str) -> ResolvedPart:
 def _evaluator(
     zoo: Zoo, recipe: Recipe, settings: TrainSettings, dataset: Dataset, model: Model, device: torch.device
 ) -> tuple[Evaluator, PartChoice]:
-    """Return the evaluator for the time of training, and its dataset. It uses one metric unless the recipe names
+    """Return the evaluator used during training, and its dataset. It uses one metric unless the recipe names
     more."""
     choice = recipe.data
     if dataset.eval_options or dataset.validation_options:
@@ -212,8 +212,8 @@ def _check_players(recipe: Recipe, model: Model, turns: Iterable[Turn], settings
         if turn.player not in model.players:
             players = ", ".join(model.players)
             raise UsageError(
-                f"The loss {recipe.loss.name!r} moves {turn.player!r}, but the model {recipe.model.name!r} has: "
-                f"{players}."
+                f"The loss {recipe.loss.name!r} moves {turn.player!r}, but the model {recipe.model.name!r} has only "
+                f"the players: {players}."
             )
 
 

@@ -14,8 +14,8 @@ from ganzoo.zoo import Zoo
 
 
 class Observers:
-    """The observers of one session, one per plugin that has some. One that raises an exception is named once and left
-    out from then on."""
+    """The observers of one session, one per plugin that has some. One that raises an exception is reported in one
+    warning and left out from then on."""
 
     def __init__(self) -> None:
         self._observers: list[tuple[Plugin, Observer]] = []

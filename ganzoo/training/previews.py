@@ -1,4 +1,4 @@
-"""Pictures of a training: what the model makes of noise that stays the same throughout a run."""
+"""Previews: what the model makes of noise that stays the same throughout a run."""
 
 from collections.abc import Mapping
 

@@ -12,7 +12,7 @@ from types import FrameType
 def deferred_signals() -> Iterator[list[int]]:
     """Collect SIGINT and SIGTERM within the block, so that a step can finish and be saved.
 
-    Another signal more than a second later acts at once. Within that second it counts as the same one, because some
+    Another signal more than a second later acts immediately. Within that second it counts as the same one, because some
     launchers deliver a signal twice. Outside the main thread, and for signals that are ignored (background jobs),
     nothing changes.
     """

@@ -1,4 +1,4 @@
-"""The state of a training, and one step of it: networks, players, random generators, and the position in the run."""
+"""The state of a run, and one step of it: networks, players, random generators, and the position in the run."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -31,11 +31,11 @@ class TrainingState:
 
     Attributes:
         step: number of steps done.
-        seconds: spent training.
+        seconds: seconds spent training, over all sessions.
         rollbacks: how often it returned to an earlier checkpoint, with other noise, after an alarm.
         best: metric, value and step of the best checkpoint, or None.
         rng: the source of all noise in the losses.
-        global_random: the global random states at ``step``.
+        global_random: the global random states with which the next session starts.
     """
 
     def __init__(self, experiment: Experiment, stream: BatchStream | None = None) -> None:
@@ -127,7 +127,7 @@ class TrainingState:
             trained = saved.rest.get("settings", {}).get(name, {})
             if any(value.get(key) != setting for key, setting in trained.items()):  # newer versions may add settings
                 raise UsageError(
-                    f"The run was trained with other settings of {name!r} than recipe.toml has now. Restore them "
+                    f"{name!r} in recipe.toml differs from what this run was trained with. Restore these values "
                     f"({trained}), or start a new run: ganzoo run DIR/recipe.toml."
                 )
         try:
@@ -160,8 +160,8 @@ class TrainingState:
 
     @contextmanager
     def eval_mode(self) -> Iterator[None]:
-        """Put the model into the mode it is sampled in within the block: eval mode, no gradients, averaged weights if
-        there are any. Afterwards everything is restored, the global random states included."""
+        """Within the block, set up the model for sampling: eval mode, no gradients, averaged weights if there are any.
+        On exit, restore everything, including the global random states."""
         modes = {module: module.training for module in self.model.modules()}
         self.model.eval()
         try:

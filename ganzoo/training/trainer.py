@@ -40,7 +40,7 @@ class AlarmStop(Exception):
 
 
 class Trainer:
-    """Trains a state to its end and leaves everything in a run directory."""
+    """Trains until the last step and writes everything to a run directory."""
 
     def __init__(self, state: TrainingState, directory: RunDirectory, zoo: Zoo) -> None:
         self.state, self.directory, self.zoo = state, directory, zoo
@@ -53,9 +53,10 @@ class Trainer:
         """Train to the end, from the current step.
 
         Raises:
-            GanzooError: a loss is not finite, an alarm stops training, or the disk is full; the message says how to
-                continue.
-            Interrupted: SIGINT or SIGTERM arrived; the step was finished and saved.
+            GanzooError: a loss is not finite, an alarm stops training, or memory or disk space runs out; the message
+                says how to continue.
+            Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a
+                second later.
         """
         deterministic = randomness.deterministic(self.state.experiment.device)
         with randomness.preserved(), deterministic, deferred_signals() as signals:
@@ -102,7 +103,7 @@ class Trainer:
             ending = ("failed", f"step {state.step}: {what}.")
             raise GanzooError(
                 f"Training stopped at step {state.step} because of a system error: {what}. {self._newest_checkpoint()} "
-                f"When that is fixed (a full disk has room again), continue with: {self.resume_command}"
+                f"Once that is fixed (for example, disk space is freed), continue with: {self.resume_command}"
             ) from error
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
             ending = ("failed", f"out of memory at step {state.step}.")
@@ -110,8 +111,8 @@ class Trainer:
                 f"Out of memory at step {state.step}. {self._newest_checkpoint()} Train with a smaller --batch-size "
                 "or with --set train.cache_on_device=never."
             ) from error
-        except KeyboardInterrupt as error:  # a second signal: stop at once
-            where = f"at once, in step {state.step + 1}; not saved. {self._newest_checkpoint()}"
+        except KeyboardInterrupt as error:  # a second signal: stop immediately
+            where = f"a second signal, in step {state.step + 1}; that step was not saved. {self._newest_checkpoint()}"
             ending = ("interrupted", where)
             raise Interrupted(f"{where} Continue with: {self.resume_command}", signal.SIGINT) from error
         except BaseException as error:
@@ -142,7 +143,7 @@ class Trainer:
                 continue
 
             # Something is due: always a tick, sometimes pictures, an evaluation, a checkpoint.
-            stopping = bool(signals)  # read once: a signal that arrives from here on stops the next step
+            stopping = bool(signals)  # read once: a signal that arrives from here on takes effect after the next step
             scalars = buffer.pop_means()
             now = time.perf_counter()
             state.seconds = seconds_before + now - start_time
@@ -189,8 +190,8 @@ class Trainer:
         return {name: value for answer in answers for name, value in answer.items()}
 
     def _evaluate(self) -> tuple[dict[str, float], bool]:
-        """Evaluate, record the numbers, and return them as scalars; and whether the first is the best so far, which is
-        then noted in ``state.best``. If something cannot be measured, warn and continue."""
+        """Evaluate and record the numbers. Return them as scalars, and whether the first metric is the best so far
+        (``state.best`` is then updated). If something cannot be measured, warn and continue."""
         state, experiment = self.state, self.state.experiment
         evaluator = experiment.evaluator
         assert evaluator
@@ -250,9 +251,9 @@ class Trainer:
     def _how_to_continue(self, alarm: Alarm) -> str:
         where = self._newest_checkpoint()
         if self.settings.on_collapse == "rollback":
-            why = f"No checkpoint of step {alarm.last_healthy_step} or before is left to roll back to."
+            why = f"No checkpoint from step {alarm.last_healthy_step} or earlier is left to roll back to."
             if self.state.rollbacks >= MAX_ROLLBACKS:
-                why = f"It was rolled back {self.state.rollbacks} times already."
+                why = f"The run has already been rolled back {self.state.rollbacks} times."
             where = f"{why} {where}"
         if alarm.kind == "non-finite":
             return f"{where} The run so far is kept."
@@ -260,7 +261,7 @@ class Trainer:
 
     def _newest_checkpoint(self) -> str:
         newest = next(checkpoint.saved(self.directory.checkpoints), None)
-        return f"The newest checkpoint is {newest}." if newest else "No checkpoint had been saved yet."
+        return f"The newest checkpoint is {newest}." if newest else "No checkpoint has been saved yet."
 
     def _run_info(self, start: int) -> RunInfo:
         state, experiment = self.state, self.state.experiment

@@ -111,11 +111,13 @@ def test_a_run_killed_after_a_rollback_resumes_to_the_same_result(step, trigger,
 
 
 def test_a_run_stops_if_it_cannot_roll_back(trigger, ganzoo, workplace, monkeypatch):
-    with pytest.raises(GanzooError, match="No checkpoint of step 45 or before is left to roll back to"):
+    with pytest.raises(GanzooError, match="No checkpoint from step 45 or earlier is left to roll back to"):
         train("fc-mnist", 100, "late", checkpoint_every=50, on_collapse="rollback")
 
     monkeypatch.setenv("ALARMS", "9")
-    with pytest.raises(GanzooError, match=r"It is broken\. Fix it\. It was rolled back 3 times already\.") as stopped:
+    with pytest.raises(
+        GanzooError, match=r"broken\. Fix it\. The run has already been rolled back 3 times\."
+    ) as stopped:
         train("fc-mnist", 100, "run", **ROLLBACK)
     assert "ganzoo resume run --on-collapse warn" in str(stopped.value)
     assert [(alarm["step"], alarm["rollbacks"]) for alarm in alarms("run")] == [(60, n) for n in range(4)]

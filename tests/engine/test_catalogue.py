@@ -99,8 +99,8 @@ def test_the_source_of_a_recipe_has_its_turns_and_all_its_parts(ganzoo):
     heads = re.findall(r"^# (.*)", result.out, re.M)
     assert heads == [
         "wgan-gp-mnist: the turns of a step",
-        "  1. discriminator, every step: minimizes wasserstein + gradient-penalty",
-        "  2. generator, every 5 steps: minimizes wasserstein",
+        "  1. discriminator, every step: minimizes the loss `wasserstein` + the penalty `gradient-penalty`",
+        "  2. generator, every 5 steps: minimizes the loss `wasserstein`",
         "--- ganzoo_dcgan/model.py",
         "--- ganzoo_losses/classic.py: Wasserstein",
         "--- ganzoo_losses/classic.py: CriticLoss",
@@ -115,10 +115,10 @@ def test_the_source_of_a_recipe_has_its_turns_and_all_its_parts(ganzoo):
 def test_lazy_penalties_are_turns_of_their_own_in_the_source():
     zoo = Zoo()
     assert source_of(zoo, zoo.recipe("stylegan2-mnist")).turns == [
-        "1. discriminator, every step: minimizes non-saturating",
-        "2. discriminator, every 16 steps: minimizes r1",
-        "3. generator, every step: minimizes non-saturating",
-        "4. generator, every 8 steps: minimizes path-length",
+        "1. discriminator, every step: minimizes the loss `non-saturating`",
+        "2. discriminator, every 16 steps: minimizes the penalty `r1`",
+        "3. generator, every step: minimizes the loss `non-saturating`",
+        "4. generator, every 8 steps: minimizes the penalty `path-length`",
     ]
 
 
@@ -177,7 +177,7 @@ def test_a_recipe_from_another_package_has_a_source(ganzoo, stranger):
     assert heads[0] == "stranger_model.py"
     assert "ganzoo_losses/classic.py: Hinge" in heads
     assert MODEL.strip() in result.out
-    assert "#   2. discriminator, every 4 steps: minimizes r1" in result.out
+    assert "#   2. discriminator, every 4 steps: minimizes the penalty `r1`" in result.out
     assert '[tiny] # the smallest\ndata = "mnist"' in result.out
     assert "the other one" not in result.out
 

@@ -88,7 +88,7 @@ def test_resume_falls_back_to_the_previous_valid_checkpoint(ganzoo, workplace):
     assert result.code == 0, result.err
     assert "step-00000030" in result.err
     assert "training.safetensors" in result.err
-    assert "Using the one before." in result.err
+    assert "Using the previous one." in result.err
     assert "from step 20" in result.out
     newest = [
         checkpoint.load(next(checkpoint.saved(workplace / run / "checkpoints"))) for run in ("run", "undisturbed")

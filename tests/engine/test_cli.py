@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import ganzoo as package
 from ganzoo import TrainOptions
+from ganzoo.training.state import TrainingState
 from ganzoo.zoo import BUILTIN_COMMANDS
 from tests.conftest import TINY
 
@@ -260,6 +262,29 @@ def test_an_interrupted_run_saves_and_says_how_to_continue(ganzoo, workplace, nu
     )
     ours = package.load("run").model.state_dict()
     assert all(torch.equal(ours[name], value) for name, value in undisturbed.model.state_dict().items())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_second_signal_stops_immediately_without_saving(ganzoo, workplace, monkeypatch):
+    clock, train_step = iter((0.0, 1.5)), TrainingState.train_step
+
+    def interrupted(self, step, *arguments, **options):
+        if step == 7:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # more than a second later
+        train_step(self, step, *arguments, **options)
+
+    monkeypatch.setattr("ganzoo.training.signals.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(TrainingState, "train_step", interrupted)
+    result = ganzoo("run", "fc-mnist", *TINY, "--steps", 20, "--checkpoint-every", 5, "--out", "run")
+    reason = (
+        "a second signal, in step 7; that step was not saved. The newest checkpoint is run/checkpoints/step-00000005."
+    )
+    assert result.code == 130
+    assert result.err.strip() == f"Interrupted by {reason} Continue with: ganzoo resume run"
+    status = json.loads(Path("run/run.json").read_text())
+    assert (status["state"], status["reason"], status["step"]) == ("interrupted", reason, 6)
+    assert [path.name for path in Path("run/checkpoints").iterdir()] == ["step-00000005"]
 
 
 def test_a_terminal_shows_a_live_bar(workplace):

@@ -73,7 +73,7 @@ def test_every_hook_and_method_is_documented_with_its_arguments():
     for described in (RunInfo, Tick, Alarm):
         for name in described.__dataclass_fields__:
             assert f"`{name}`" in page, name
-    assert re.findall(r"^\| `(\w+)` \| (?:\[`ganzoo|`click)", page, re.M) == list(PLURALS)
+    assert re.findall(r"^\| `(\w+)` \| an? (?:subclass|instance) of ", page, re.M) == list(PLURALS)
 
 
 def test_the_observer_of_the_page_observes(ganzoo, install):

@@ -123,9 +123,9 @@ def test_the_target_of_a_dataset_is_its_first_field():
 
 
 def test_tensors_of_different_lengths_are_no_dataset():
-    with pytest.raises(ValueError, match="tensors of one length"):
+    with pytest.raises(ValueError, match="at least one tensor, all of the same length"):
         TensorDataset({"a": torch.zeros(3), "b": torch.zeros(4)})
-    with pytest.raises(ValueError, match="tensors of one length"):
+    with pytest.raises(ValueError, match="at least one tensor, all of the same length"):
         TensorDataset({})
 
 

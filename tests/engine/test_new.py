@@ -67,7 +67,7 @@ def test_every_template_is_used():
         ("3d-gan", "such as d-gan"),
         ("--", "such as my-gan"),
         ("a--b", "such as a-b"),
-        ("ünlü", "lower-case letters"),
+        ("ünlü", "lowercase letters"),
         ("../up", "such as up"),
         ("fc", "is taken by the plugin fc (of torch-ganzoo"),
         ("fc-ring8", "is taken by a recipe of"),
@@ -75,7 +75,7 @@ def test_every_template_is_used():
         ("hinge", "is taken by the loss of the plugin losses"),
         ("torch", "is taken by the module 'torch', which is installed. Give another, such as my-torch."),
         ("string", "is taken by the module 'string'"),
-        ("class", "is taken by Python, as a keyword"),
+        ("class", "is a Python keyword"),
         ("export", "is taken by the command 'ganzoo export'"),
     ],
 )

@@ -56,9 +56,9 @@ def test_the_page_of_a_stranger_is_beside_its_evidence(tmp_path):
     assert "# this comment is on the page" in text
     turns = [line for line in text.splitlines() if line[:2] in ("1.", "2.", "3.", "4.")]
     assert turns == [
-        "1. discriminator, every step: minimizes wasserstein + clip",
-        "2. discriminator, every 4 steps: minimizes r1",
-        "3. generator, every 5 steps: minimizes wasserstein",
+        "1. discriminator, every step: minimizes the loss `wasserstein` + the penalty `clip`",
+        "2. discriminator, every 4 steps: minimizes the penalty `r1`",
+        "3. generator, every 5 steps: minimizes the loss `wasserstein`",
     ]
     for code in ("class MLP(LatentModel)", "class Wasserstein(CriticLoss)", "class R1(Penalty)", "class Clip(Penalty)"):
         assert text.count(code) == 1

@@ -84,7 +84,7 @@ def test_of_two_parts_with_one_name_each_is_chosen_by_its_plugin(ganzoo, install
     assert "beta-gan 1.0" in result.err
     assert "Choose one: alpha-gan/twin or beta-gan/twin" in result.err
     assert ganzoo("run", "fc-mnist", *TINY, "--steps", 2, "--model", "beta-gan/twin", "--out", "r").code == 0
-    assert "the model 'twin' is also brought by alpha-gan" in ganzoo("list").out
+    assert "the model 'twin' is also provided by alpha-gan" in ganzoo("list").out
 
 
 def test_of_two_plugins_with_one_name_the_second_is_broken(ganzoo, install):

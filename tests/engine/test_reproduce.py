@@ -85,8 +85,8 @@ def test_the_page_and_the_pictures_are_written_beside_the_evidence(ganzoo, recip
     assert "![Samples of tiny](tiny.png)" in page
     assert f"| fd-raw | {found['last']['fd-raw']['mean']:.4g} | - |" in page
     assert "| >= 0.01 |" in page
-    assert "`ganzoo run my.toml --steps 5` with the seed 0; 1000 samples" in page
-    assert "1. discriminator, every step: minimizes non-saturating" in page
+    assert "`ganzoo run my.toml --steps 5` with seed 0; 1,000 samples" in page
+    assert "1. discriminator, every step: minimizes the loss `non-saturating`" in page
     assert "class MLP" in page
 
 

@@ -200,7 +200,7 @@ def test_a_model_that_needs_a_field_the_dataset_lacks_is_refused(parts, monkeypa
 
 def test_a_loss_that_moves_a_player_the_model_lacks_is_refused(parts, monkeypatch):
     monkeypatch.setattr(Trio, "players", {"critic": ("eye",)})
-    with pytest.raises(UsageError, match="moves 'collector', but the model 'trio' has: critic"):
+    with pytest.raises(UsageError, match="moves 'collector', but the model 'trio' has only the players: critic"):
         build(Zoo(), recipe())
 
 

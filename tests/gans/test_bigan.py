@@ -126,7 +126,7 @@ def test_the_metrics_of_a_known_encoder():
 def test_metrics_of_codes_refuse_what_does_not_fit():
     fake, images = SimpleNamespace(model=None), torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
     for metric in (EncodingAccuracy(), Reconstruction()):
-        with pytest.raises(UsageError, match="models that encode images"):
+        with pytest.raises(UsageError, match="a model that encodes images"):
             metric.measure(fake, SimpleNamespace(values=images, extras={"label": torch.zeros(4)}))
     with pytest.raises(ValueError, match="datasets with labels"):
         EncodingAccuracy().check(TensorDataset({"image": images}))

@@ -103,7 +103,7 @@ def test_fashion_mnist_from_its_archives(fashion):
 def test_a_damaged_archive_is_named(fashion):
     path = Path("data/FashionMNIST/raw/train-images-idx3-ubyte.gz")
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UsageError, match=r"train-images-idx3-ubyte\.gz \(the file there has another MD5"):
+    with pytest.raises(UsageError, match=r"train-images-idx3-ubyte\.gz \(the file there has the wrong MD5"):
         FashionMNIST()
 
 
@@ -184,7 +184,7 @@ def test_celeba_from_its_archive(celeba, workplace):
     assert images.shape == (6, 3, 16, 16)
     expected = torch.tensor([[i * 20, 0, 255] for i in range(6)])[:, :, None, None]
     assert (images[:, :, 1:-1].int() - expected).abs().max() <= 4  # JPEG; nothing of the cropped border
-    assert [len(CelebA(split=s, size=16, cache="kept")) for s in ("valid", "test", "all")] == [3, 3, 12]
+    assert [len(CelebA(split=s, size=16, cache="kept")) for s in ("validation", "test", "all")] == [3, 3, 12]
     assert not (celeba / ".unpacking").exists()
     (celeba / "img_align_celeba/000003.jpg").unlink()
     with pytest.raises(GanzooError, match=r"1 of 6 pictures of CelebA are not in .*000003\.jpg"):

@@ -68,5 +68,5 @@ def test_the_distance_by_hand():
 
 @pytest.mark.parametrize("model", [None, SimpleNamespace(condition_fields=())])
 def test_the_distance_needs_a_model_with_condition_fields(model):
-    with pytest.raises(UsageError, match="make images from images"):
+    with pytest.raises(UsageError, match="image-to-image models"):
         L1().measure(SimpleNamespace(model=model), None)

@@ -81,7 +81,7 @@ def test_a_full_disk_is_reported_and_decoded_pictures_are_kept(many, decodings):
     """A limit on the size of files stands for a full disk: the write fails at the same place, in the same way."""
     limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
     result = subprocess.run([sys.executable, "-c", limit + MAKE], capture_output=True, text=True)
-    assert "GanzooError: There is no room for the cache" in result.stderr
+    assert "GanzooError: Not enough disk space for the cache" in result.stderr
     assert "the next start resumes there" in result.stderr
     kept = 400_000 // (3 * 64 * 64)
     assert recorded() == kept

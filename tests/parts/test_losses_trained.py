@@ -154,7 +154,7 @@ def test_wasserstein_logs_the_distance_and_its_generator_moves_every_fifth_step(
 @pytest.mark.parametrize(
     ("arguments", "setting", "complaint"),
     [
-        (["--loss", "least-squares"], "loss.c=0", "b and c must both be above a or both below"),
+        (["--loss", "least-squares"], "loss.c=0", "b and c must both be above a or both below; otherwise"),
         (["--loss", "least-squares"], "loss.b=-1", "for example a = 0, b = 1, c = 1"),
         (["--loss", "hinge"], "loss.margin=2", "Unknown setting 'loss.margin'"),
         (["--loss", "wasserstein"], "loss.n_critic=0", "greater than or equal to 1"),

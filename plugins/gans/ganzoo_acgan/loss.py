@@ -15,8 +15,7 @@ from ganzoo import Batch, NCritic, Option, UsageError
 
 
 class AuxiliaryClassifier(NonSaturating):
-    """The non-saturating loss, and for both players the cross entropy of the class of generated images; for D also that
-    of real ones."""
+    """The non-saturating loss plus the class cross-entropy: both players on generated images, D on real images too."""
 
     required_fields = ("label",)
 

@@ -29,7 +29,7 @@ class ACGAN(ClassConditionalModel):
         fields: Mapping[str, Field],
         *,
         latent_dim: LatentDim = 100,
-        label_dim: Annotated[int, Option("Dimension of the vector of a class", ge=1, le=65536)] = 10,
+        label_dim: Annotated[int, Option("Dimension of the class embedding", ge=1, le=65536)] = 10,
         generator_width: GeneratorWidth = 32,
         discriminator_width: DiscriminatorWidth = 32,
         norm: DiscriminatorNorm = "batch",

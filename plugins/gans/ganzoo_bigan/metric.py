@@ -71,7 +71,9 @@ def encode(model: Any, images: Tensor) -> Tensor:
         UsageError: the model does not encode, or these are not images.
     """
     if not hasattr(model, "encode") or images.dtype != torch.uint8:
-        raise UsageError("The metrics of codes are for models that encode images, such as bigan.")
+        raise UsageError(
+            "The metrics 'encoding-accuracy' and 'reconstruction' need a model that encodes images, such as bigan."
+        )
     with torch.no_grad():
         return torch.cat([model.encode(from_bytes(part).to(model.device)) for part in images.split(BATCH)])
 

@@ -2,7 +2,7 @@
 
 Papers: Donahue et al., "Adversarial Feature Learning", 2017, https://arxiv.org/abs/1605.09782, section 3, equation 3
 Dumoulin et al., "Adversarially Learned Inference", 2017, https://arxiv.org/abs/1606.00704, section 2
-    real: (x, E(x))         fake: (G(z), z)         D(x, z) tells which; where it cannot, E inverts G
+    real: (x, E(x))         fake: (G(z), z)         D(x, z) tells them apart; when it cannot, E is the inverse of G
 Departures: G, E and the part of D that sees x are those of DCGAN, also for MNIST (the first paper: perceptrons); E is
     deterministic, as in the first paper, and normalizes each image by itself, not over the batch; z is normal, as in
     the second (the first: uniform), and has 16 dimensions (the first: 50), in which neighbors are found sooner; a

@@ -84,8 +84,8 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 class ImagePool(nn.Module):
     """Generated images of earlier steps, so that a discriminator does not forget them. Each new image is assigned a
-    random place. An empty place keeps it. With a taken place, half of the time the image kept there is shown instead of
-    the new one, and replaced by it.
+    random place. If the place is empty, the new image is stored there. If it is taken, then with probability 1/2 the
+    stored image is shown and the new one takes its place.
 
     Source: Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017,
     https://arxiv.org/abs/1612.07828, section 2.3; the drawing: Zhu et al., section 4, and their code.

@@ -1,4 +1,4 @@
-"""CycleGAN: images from edges and edges from images, learned from examples of both that do not belong together.
+"""CycleGAN: images from edges and edges from images, learned from unpaired examples.
 
 Paper: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
     https://arxiv.org/abs/1703.10593, section 4 and appendix 7.2
@@ -20,8 +20,8 @@ from ganzoo import Batch, Field, Model, Option
 
 
 class CycleGAN(Model):
-    """Two translators and two discriminators, for images with ``edges`` of the same height and width (of other images:
-    pairs are never used): 8 pixels or more, each side 4, 5, 6 or 7 times a power of two."""
+    """Two generators and two discriminators, for images and ``edges`` of the same height and width, which need not be
+    paired. Each side must be at least 8 pixels, and 4, 5, 6 or 7 times a power of two."""
 
     players: ClassVar = {
         "discriminators": ("discriminator", "discriminator_back"),

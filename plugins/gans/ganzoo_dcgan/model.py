@@ -6,8 +6,8 @@ Paper: Radford et al., "Unsupervised Representation Learning with Deep Convoluti
     D(x): convolutions of stride 2, batch norm, LeakyReLU -> one linear layer, a logit
 The critic of WGAN-GP is the same with norm = "layer" or "none": Gulrajani et al., "Improved Training of Wasserstein
     GANs", 2017, https://arxiv.org/abs/1704.00028, section 4 ("No critic batch normalization")
-Departures: z is normal, not uniform; the discriminator ends in a logit, and the sigmoid is part of the loss; and those
-    of ganzoo_networks/conv.py.
+Departures: z is normal, not uniform; the discriminator ends in a logit, and the sigmoid is part of the loss. See also
+    the departures in ganzoo_networks/conv.py.
 """
 
 from collections.abc import Mapping
@@ -29,10 +29,11 @@ class DCGAN(LatentModel):
         latent_dim: LatentDim = 100,
         width: Width = 64,
         discriminator_width: Annotated[
-            int | None, Option("The same for the discriminator; equal to width by default", ge=1)
+            int | None, Option("Base channel count of the discriminator; defaults to width", ge=1)
         ] = None,
         norm: Annotated[
-            Norm, Option("Normalization in the discriminator; a gradient penalty does not go with batch")
+            Norm,
+            Option("Normalization in the discriminator; use layer, instance or none with a gradient penalty"),
         ] = "batch",
         slope: Annotated[float, Option("Slope below zero of the discriminator's LeakyReLU", ge=0, lt=1)] = 0.2,
     ) -> None:

@@ -6,7 +6,7 @@ Paper: Chen et al., "InfoGAN", 2016, https://arxiv.org/abs/1606.03657, equations
 Departures: G has the non-saturating form of V; the entropy H(c), which is constant, is left out; lambda is
     ``code_weight`` for the category and ``style_weight`` for the styles; variances below 0.1 count as 0.1 (an unknown
     style has 1/3), so that G gains nothing by distorting digits until styles can be read off exactly; the
-    discriminator's trunk learns to recognize codes too, as it does where Q and D share it.
+    discriminator's trunk also learns to recognize codes, because D and Q share it.
 """
 
 from collections.abc import Mapping

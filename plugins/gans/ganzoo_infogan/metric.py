@@ -20,7 +20,8 @@ class Purity(Metric):
     at best, about 0.1 for meaningless categories. Its details hold the most frequent digit of each category and its
     share there (None for a category without samples).
 
-    One digit may be the most frequent in several categories, and with many categories purity is high by itself.
+    One digit may be the most frequent in several categories, and purity rises with the number of categories, even if
+    they mean nothing.
     """
 
     feature_kinds = ("isc",)

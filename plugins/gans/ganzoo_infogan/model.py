@@ -2,7 +2,7 @@
 
 Paper: Chen et al., "InfoGAN: Interpretable Representation Learning by Information Maximizing Generative Adversarial
     Nets", 2016, https://arxiv.org/abs/1606.03657, sections 4 to 6 and appendix C.1
-    G(z, c): noise z, and codes c = (a category, styles that are uniform in [-1, 1])
+    G(z, c): noise z, and latent codes c: a category (the field ``code``) and styles (``style``), uniform in [-1, 1]
     D(x), and Q(c | x): two heads on one trunk; Q gives the category's probabilities, each style's mean and variance
 Departures: the networks are DCGAN's, and follow the size of the images; the category enters as a learned vector, not
     one-hot; z is normal, not uniform; in training, D and Q see every image with some noise added (Sonderby et al.,
@@ -22,7 +22,7 @@ from ganzoo import Batch, Field, LatentDim, Model, Option
 
 
 class InfoGAN(Model):
-    """DCGAN's networks with a second head, the recognition network, which both players move."""
+    """DCGAN's networks with a second head, the recognition network, which both players update."""
 
     players: ClassVar = {"discriminator": ("trunk", "head", "recognition"), "generator": ("generator", "recognition")}
     metrics = ("purity",)
@@ -33,10 +33,10 @@ class InfoGAN(Model):
         fields: Mapping[str, Field],
         *,
         latent_dim: LatentDim = 62,
-        categories: Annotated[int, Option("Values of the category", ge=2)] = 10,
-        code_dim: Annotated[int, Option("Dimension of the vector of a category", ge=1, le=65536)] = 10,
-        code_scale: Annotated[float, Option("Initial standard deviation of these vectors", gt=0)] = 1.0,
-        styles: Annotated[int, Option("Number of continuous codes from -1 to 1", ge=1, le=1024)] = 2,
+        categories: Annotated[int, Option("Number of categories", ge=2)] = 10,
+        code_dim: Annotated[int, Option("Dimension of the category embedding", ge=1, le=65536)] = 10,
+        code_scale: Annotated[float, Option("Initial standard deviation of the category embeddings", gt=0)] = 1.0,
+        styles: Annotated[int, Option("Number of styles (continuous codes in [-1, 1])", ge=1, le=1024)] = 2,
         generator_width: GeneratorWidth = 32,
         discriminator_width: DiscriminatorWidth = 32,
         hidden: Annotated[int, Option("Units in the recognition network's hidden layer", ge=1)] = 128,

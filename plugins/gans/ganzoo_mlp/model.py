@@ -17,7 +17,7 @@ from ganzoo import Field, LatentDim, LatentModel, Option
 
 
 class MLP(LatentModel):
-    """Two perceptrons of some hidden layers with ReLU and a linear output. A sample is flattened on its way in and
+    """Two perceptrons with one or more hidden layers, ReLU and a linear output. A sample is flattened on its way in and
     out."""
 
     batch_dependent = False

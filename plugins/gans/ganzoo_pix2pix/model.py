@@ -5,8 +5,8 @@ Paper: Isola et al., "Image-to-Image Translation with Conditional Adversarial Ne
     G* = arg min_G max_D  E[log D(x, y)] + E[log(1 - D(x, G(x)))] + lambda E|y - G(x)|      x: edges, y: image
     G: a U-Net          D: scores patches of the pair (x, y)          lambda = 100: the penalty ``l1``
 Departures: there is no noise. The paper found that G ignores z, and keeps dropout on at test time, which changes
-    little; here dropout is only for training, so that an image is a function of its edges. D has instance norm, and
-    patches of 18x18 pixels, not 70x70, since images are so much smaller; and those of networks.py.
+    little; here dropout is only for training, so that an image is a function of its edges. D uses instance norm and
+    18x18 patches instead of 70x70, because the images are smaller. See also the departures in networks.py.
 """
 
 from collections.abc import Mapping
@@ -22,8 +22,8 @@ from ganzoo_pix2pix.networks import UNet
 
 
 class Pix2Pix(Model):
-    """A U-Net and a discriminator of patches, for images with ``edges`` of the same height and width: 8 pixels or more,
-    each side 4, 5, 6 or 7 times a power of two."""
+    """A U-Net and a discriminator of patches, for images with ``edges`` of the same height and width. Each side must be
+    at least 8 pixels, and 4, 5, 6 or 7 times a power of two."""
 
     condition_fields = ("edges",)
     metrics = ("l1",)

@@ -3,9 +3,9 @@
 Paper: Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,
     https://arxiv.org/abs/1802.05957, section 2.1, algorithm 1 and appendix B.4
     every layer of D has the weight W / sigma(W), with sigma(W) its largest singular value, so that D's slope is bounded
-Departures: the sizes follow the dataset; channels double as the image is halved at 28x28 as well, where the paper has
-    the same number throughout for 32x32; D ends in one block that does not halve, there in two; real and generated
-    samples pass through D at once, so that a move takes one power iteration, not two.
+Departures: the sizes follow the dataset; channels double with each halving, although the paper keeps them constant for
+    32x32; D ends in one block that does not downsample (the paper: two); real and generated samples pass through D
+    together, so that a turn takes one power iteration, not two.
 """
 
 from collections.abc import Mapping

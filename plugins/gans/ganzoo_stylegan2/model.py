@@ -40,7 +40,7 @@ class StyleGAN2(Model):
         mapping_layers: Annotated[int, Option("Layers of the mapping network", ge=1)] = 8,
         width: Annotated[int, Option("Channel count at full resolution, doubled per halving", ge=1)] = 16,
         max_channels: Annotated[int, Option("Largest channel count at lower resolutions", ge=1)] = 64,
-        mixing: Annotated[float, Option("Share of training samples made from two styles", ge=0, le=1)] = 0.9,
+        mixing: Annotated[float, Option("Probability of style mixing for each training sample", ge=0, le=1)] = 0.9,
     ) -> None:
         super().__init__(fields)
         shape = fields[self.target].shape

@@ -1,6 +1,6 @@
 """StyleGAN2's three networks: mapping, synthesis, discriminator.
 
-Papers: Karras et al., 2020, https://arxiv.org/abs/1912.04958, section 2 and 4 ("2020" below)
+Papers: Karras et al., 2020, https://arxiv.org/abs/1912.04958, sections 2 and 4 ("2020" below)
 Karras et al., 2019, https://arxiv.org/abs/1812.04948 ("2019"); Karras et al., "Progressive Growing of GANs", 2018,
     https://arxiv.org/abs/1710.10196 ("2018")
 """

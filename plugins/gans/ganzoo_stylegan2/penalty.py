@@ -3,7 +3,7 @@ where it starts and in which direction it goes.
 
 Paper: Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, https://arxiv.org/abs/1912.04958,
     section 3.2, equation 4, and appendix B
-    E[(|J_w' y| - a)^2]        J_w' y = gradient of the sum of G(w) y by w;  y normal;  a: running mean of |J_w' y|
+    E[(|J_w' y| - a)^2]     J_w' y: gradient of sum(G(w) * y) with respect to w; y: normal; a: running mean of |J_w' y|
 The paper's weight is gamma = ln 2 / (r^2 (ln r - ln 2)) for images of side r, with |.| over the styles of all layers.
 With y divided by r, and |.|^2 averaged over the 2 log2(r) - 2 layers, this is the weight 2 for any size.
 Departure: the running mean starts at the mean of the first batch. From 0 it would need some 800 steps, and the

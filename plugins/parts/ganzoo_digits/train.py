@@ -23,7 +23,7 @@ from ganzoo_digits.classifier import DigitClassifier
 
 BATCH = 125
 MAX_RATE = 0.1
-ROTATION, SCALE, SHIFT = math.radians(10), 0.1, 2 / 14  # at most 10 degrees, 10 %, two of 28 pixels
+ROTATION, SCALE, SHIFT = math.radians(10), 0.1, 2 / 14  # at most 10 degrees, 10%, two of 28 pixels
 
 
 @click.command("train")

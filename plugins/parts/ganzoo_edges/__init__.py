@@ -1,4 +1,4 @@
-"""Digits with their outlines, for translation; and how far a translation is from the truth."""
+"""Digits with their outlines, for image-to-image models; and how far a translation is from the truth."""
 
 from ganzoo import hookimpl
 

@@ -1,4 +1,4 @@
-"""MNIST digits and their outlines: pairs of images for translation, computed in a moment, without a download.
+"""MNIST digits and their outlines (the field ``edges``): pairs of images, computed in a moment, without a download.
 
 The outline is the external morphological gradient of the ink (pixels at 128 or above): its dilation by a cross of 3x3,
 minus the ink. It says where the ink ends, but not on which side of a line the ink is, nor how dark. A model that makes
@@ -35,7 +35,7 @@ class MnistEdges(TensorDataset):
             Literal["train", "validation", "test"],
             Option("First 55,000 or last 5,000 training digits of MNIST, or its 10,000 test digits"),
         ] = "train",
-        paired: Annotated[bool, Option("Whether the edges belong to the digit, not to another one")] = True,
+        paired: Annotated[bool, Option("Whether each digit comes with its own edges")] = True,
     ) -> None:
         part = {"train": slice(TRAINING), "validation": slice(TRAINING, None), "test": slice(None)}[split]
         digits = MNIST(split="test" if split == "test" else "train").tensors()

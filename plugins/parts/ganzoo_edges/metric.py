@@ -20,8 +20,8 @@ class L1(Metric):
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         if fake.model is None or not fake.model.condition_fields:
             raise UsageError(
-                "The metric 'l1' compares an image with the real one that has the same edges: it is for models that "
-                "make images from images, such as pix2pix."
+                "The metric 'l1' compares an image with the real one that has the same edges: it is for image-to-image "
+                "models, such as pix2pix."
             )
         truth = _signed(real.values)
         conditions = {name: fake.extras[name] for name in fake.model.condition_fields}

@@ -39,4 +39,4 @@ class KernelDistance(Metric):
             rng_seed=fake.seed % 2**32,
             verbose=False,
         )
-        return {"kid": Score(found[KEY_METRIC_KID_MEAN], "lower", {"spread": found[KEY_METRIC_KID_STD]})}
+        return {"kid": Score(found[KEY_METRIC_KID_MEAN], "lower", {"std": found[KEY_METRIC_KID_STD]})}

@@ -3,10 +3,10 @@
 Paper: Karras et al., "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
     https://arxiv.org/abs/1812.04948, section 4.1
     E d(G(path(t)), G(path(t + e))) / e^2,   e = 1e-4, path(t) from z to z', t uniform in [0, 1]
-The distances are torch-fidelity's, with d = LPIPS of VGG-16, whose weights it downloads when first used. Like there,
-    the lowest and the highest percent are left out of the mean; this is done here, because torch-fidelity's code for it
-    needs a NumPy older than 2.4. Departures, as in torch-fidelity: t is 0, the start of the path; the path is straight
-    even if latents are normal; images are compared at 64x64 pixels.
+The distances are torch-fidelity's, with d = LPIPS of VGG-16, whose weights it downloads when first used. As in
+    torch-fidelity, the lowest and highest 1% are left out of the mean; this is done here, because torch-fidelity's code
+    for it needs a NumPy older than 2.4. Departures, as in torch-fidelity: t is 0, the start of the path; the path is
+    straight even if latents are normal; images are compared at 64x64 pixels.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class PerceptualPathLength(Metric):
         lengths = found[KEY_METRIC_PPL_RAW]  # (n,)
         ends = np.percentile(lengths, 1, method="lower"), np.percentile(lengths, 99, method="higher")
         kept = lengths[(lengths >= ends[0]) & (lengths <= ends[1])]
-        return {"ppl": Score(float(kept.mean()), "lower", {"spread": float(kept.std())})}
+        return {"ppl": Score(float(kept.mean()), "lower", {"std": float(kept.std())})}
 
 
 class _Generator(GenerativeModelBase):  # type: ignore[misc]  # torch-fidelity has no types

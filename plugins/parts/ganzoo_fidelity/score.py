@@ -25,4 +25,4 @@ class ClassifierScore(Metric):
 
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         found = isc_features_to_metric(fake.features("isc").double(), splits=_SPLITS, rng_seed=fake.seed % 2**32)
-        return {"is": Score(found[KEY_METRIC_ISC_MEAN], "higher", {"spread": found[KEY_METRIC_ISC_STD]})}
+        return {"is": Score(found[KEY_METRIC_ISC_MEAN], "higher", {"std": found[KEY_METRIC_ISC_STD]})}

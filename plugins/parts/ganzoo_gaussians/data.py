@@ -6,8 +6,8 @@ Srivastava et al., "VEEGAN: Reducing Mode Collapse in GANs using Implicit Variat
     https://arxiv.org/abs/1705.07761; sizes as in the code of Lin et al., "PacGAN", 2018,
     https://arxiv.org/abs/1712.04086
     25 Gaussians of standard deviation 0.05 on a grid with the coordinates -4, -2, 0, 2, 4
-Departures: centers and deviations are scaled down so that the outermost centers lie at 0.8, within the range of a tanh;
-    a fixed set of points is drawn, in which all modes have the same number of points (to within one).
+Departures: centers and standard deviations are scaled down so that the outermost centers lie at 0.8, within the range
+    of a tanh; a fixed set of points is drawn, in which all modes have the same number of points (to within one).
 """
 
 from typing import Annotated

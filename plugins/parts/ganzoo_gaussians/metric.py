@@ -25,7 +25,7 @@ class GaussianModes(Metric):
     - ``mode-overlap``: in [0, 1]; 1 for high-quality samples spread evenly, 1/k for a collapse to one of k modes, 0 if
       no sample is of high quality.
     - ``modes``: number of modes found.
-    - ``high-quality``: share of high-quality samples; 1 - exp(-9/2) = 98.9 % for the Gaussians themselves.
+    - ``high-quality``: share of high-quality samples; 1 - exp(-9/2) = 98.9% for the Gaussians themselves.
     - ``reverse-kl``: in [0, log k], in nats.
 
     For datasets with ``centers`` (k, 2) and one ``deviation``, such as ring8 and grid25.

@@ -83,7 +83,7 @@ class Cache:
 
         Raises:
             UsageError: the cache cannot be written.
-            GanzooError: there is no room for it. What was decoded is kept.
+            GanzooError: there is not enough disk space for it. What was decoded is kept.
         """
         with self._errors(len(sources)), self._locked():
             store = Store(self.folder, self._size, 3 if self._channels == "color" else 1)
@@ -183,7 +183,7 @@ class Cache:
                 ) from error
             size = count * (1 if self._channels == "gray" else 3) * self._size**2 / 2**20
             raise GanzooError(
-                f"There is no room for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
+                f"Not enough disk space for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
                 "temporarily twice that when pictures change. What was decoded is kept, and the next start resumes "
                 "there. Free some space, or choose another folder: --set data.cache=FOLDER."
             ) from error

@@ -27,7 +27,7 @@ from ganzoo_images.progress import say
 
 _TIMEOUT = 30.0  # seconds without a byte, after which a download has failed
 
-Root = Annotated[str, Option("Folder of the dataset's files, and of downloads", min_length=1)]
+Root = Annotated[str, Option("Folder that holds the dataset's files and receives downloads", min_length=1)]
 Split = Annotated[Literal["train", "test"], Option("Training or test images")]
 
 
@@ -70,7 +70,7 @@ class CelebA(Pictures):
         self,
         *,
         root: Root = "data",
-        split: Annotated[Literal["train", "valid", "test", "all"], Option("Which of the images")] = "train",
+        split: Annotated[Literal["train", "validation", "test", "all"], Option("Which images to use")] = "train",
         size: Size = 64,
         cache: CacheFolder = None,
     ) -> None:
@@ -80,7 +80,8 @@ class CelebA(Pictures):
         address = "https://drive.google.com/uc?id="
         files = [(address + key, folder / kind.base_folder / name, md5) for key, md5, name in kind.file_list]
         _unpack_celeba(kind, folder / kind.base_folder)
-        found = _open("CelebA", kind, folder, files, images, split=split, target_type=[])
+        torchvision_split = "valid" if split == "validation" else split
+        found = _open("CelebA", kind, folder, files, images, split=torchvision_split, target_type=[])
         sources = [Source(name, str(images / name), stamp(images / name)) for name in found.filename]
         if missing := [source.name for source in sources if source.stamp is None]:
             raise GanzooError(
@@ -117,7 +118,7 @@ def _open(
     try:
         if not isinstance(first, RuntimeError):  # torchvision raises one if files are missing
             raise first
-        say(f"{title} is not complete in {unpacked}; downloading what is missing.")
+        say(f"{title} is incomplete in {unpacked}; downloading what is missing.")
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".ganzoo-download.lock"), _socket_timeout():
             return kind(root, download=True, **options)
@@ -139,7 +140,7 @@ def _state(place: Path, md5: str) -> str:
     """Return what to say about a file that is already there."""
     if not place.is_file():
         return ""
-    return " (already there)" if check_integrity(place, md5) else " (the file there has another MD5)"
+    return " (already there)" if check_integrity(place, md5) else " (the file there has the wrong MD5)"
 
 
 def _unpack_celeba(kind: Any, folder: Path) -> None:
@@ -164,7 +165,7 @@ def _unpack_celeba(kind: Any, folder: Path) -> None:
             unfinished.rmdir()
     except OSError as error:
         raise GanzooError(
-            f"{archive} cannot be unpacked: {error.strerror or error}. Solve this and start again."
+            f"{archive} cannot be unpacked: {error.strerror or error}. Fix this and start again."
         ) from error
 
 

@@ -73,7 +73,7 @@ class Folder(Pictures):
 
     Raises:
         UsageError: there is no such folder, it has no pictures, or some are unreadable and ``broken`` is "stop".
-        GanzooError: there is no room for the cache.
+        GanzooError: there is not enough disk space for the cache.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ def decode_all(
 
     Raises:
         UsageError: none is readable, or one is not and ``stop`` is true, or the cache cannot be used.
-        GanzooError: there is no room for the cache.
+        GanzooError: there is not enough disk space for the cache.
     """
     base = Path(cache).expanduser().absolute() if cache else default_folder()
     folder = Cache(root.resolve(), part, base, size=size, channels=channels, background=background)

@@ -49,7 +49,7 @@ def find(root: Path) -> list[Source]:
     if not sources:
         counts = ", ".join(f"{count} with {suffix}" for suffix, count in others.most_common(5))
         content = f"{others.total()} other files were ignored ({counts})" if counts else "it is empty"
-        raise UsageError(f"No pictures in {root.resolve()}: {content}. Pictures are .png, .jpg and the like.")
+        raise UsageError(f"No pictures in {root.resolve()}: {content}. Supported suffixes include .png and .jpg.")
     return sorted(sources, key=lambda source: source.name)
 
 

@@ -26,8 +26,8 @@ from torch import Tensor
 from ganzoo.files import write_atomically
 
 FORMAT = 1
-"""Version of these files and of what decode.py makes of a picture. If either changes, it gets another number, and
-everything is read again."""
+"""Version of these files and of what decode.py makes of a picture. Increment it when either changes; everything is then
+decoded again."""
 
 JOURNAL = "journal.jsonl"
 _BLOCK = 64 << 20  # bytes that are copied at once

@@ -84,8 +84,8 @@ class LeastSquares(CriticLoss):
         super().__init__(n_critic=n_critic)
         if (c - a) * (b - a) <= 0:
             raise ValueError(
-                f"a = {a}, b = {b}, c = {c}, but b and c must both be above a or both below, or G does not learn what "
-                "D calls real; for example a = 0, b = 1, c = 1, or a = -1, b = 1, c = 0"
+                f"a = {a}, b = {b}, c = {c}, but b and c must both be above a or both below; otherwise G is not "
+                "pulled toward what D calls real; for example a = 0, b = 1, c = 1, or a = -1, b = 1, c = 0"
             )
         self.a, self.b, self.c = a, b, c
 
@@ -97,9 +97,9 @@ class LeastSquares(CriticLoss):
 
 
 class Wasserstein(CriticLoss):
-    """The critic estimates how far generated samples are from the data (logged as ``distance``), if something keeps it
-    smooth: combine it with the penalty ``gradient-penalty``, ``one-sided`` or ``clip``. Without one, its scores grow
-    without limit.
+    """The critic estimates how far generated samples are from the data (logged as ``distance``), if its slope is
+    bounded (Lipschitz): combine it with the penalty ``gradient-penalty``, ``one-sided`` or ``clip``. Without one, its
+    scores grow without limit.
 
     Paper: Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, https://arxiv.org/abs/1701.07875, algorithm 1
         D minimizes -(E[C(x)] - E[C(G(z))])        G minimizes -E[C(G(z))]
@@ -120,7 +120,8 @@ class Wasserstein(CriticLoss):
 
 
 class Hinge(CriticLoss):
-    """D ignores samples that are beyond the margin on their side, 1 for real and -1 for generated; G raises its score.
+    """D ignores samples that are beyond the margin on their side, 1 for real and -1 for generated; G raises the scores
+    of its samples.
 
     Papers: Lim and Ye, "Geometric GAN", 2017, https://arxiv.org/abs/1705.02894
     Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018,

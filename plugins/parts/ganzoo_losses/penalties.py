@@ -42,7 +42,8 @@ class OneSided(GradientPenalty):
     Papers: Petzka, Fischer, Lukovnikov, "On the regularization of Wasserstein GANs", 2018,
         https://arxiv.org/abs/1709.08894
         E[max(0, |g(y)| - 1)^2]        y as in ``gradient-penalty``
-    Gulrajani et al., 2017, section 4, mention it and use the two-sided one. The default weight is theirs.
+    Gulrajani et al., 2017, section 4, mention this penalty but use the two-sided one; the default weight of 10 is from
+    Gulrajani et al.
     """
 
     def excess(self, norm: Tensor) -> Tensor:
@@ -54,8 +55,8 @@ class DRAGAN(Penalty):
 
     Paper: Kodali et al., "On Convergence and Stability of GANs", 2017, https://arxiv.org/abs/1705.07215
         E[(|g(x + noise)| - 1)^2]        noise from N(0, c I)
-    Departure: the deviation of the noise is ``spread`` times that of all numbers in the batch, so that it suits any
-    dataset.
+    Departure: the standard deviation of the noise is ``spread`` times that of all numbers in the batch, so that it
+    suits any dataset.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class R2(R1):
 
 
 class Clip(Penalty):
-    """No term: after each move of the discriminator, all its weights are clipped to [-clip_value, clip_value].
+    """No term: after each turn of the discriminator, all its weights are clipped to [-clip_value, clip_value].
 
     Paper: Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, https://arxiv.org/abs/1701.07875, algorithm 1
         w <- clip(w, -c, c)        c = 0.01
@@ -144,7 +145,7 @@ class L1(Penalty):
         super().__init__(weight=weight, every=every)
 
     def term(self, model: Model, real: Batch, shared: Batch) -> Tensor:
-        # With every > 1, the term has a move of its own, after G has moved: the shared samples are out of date.
+        # With every > 1, the term has a turn of its own, after G has moved: the shared samples are out of date.
         fake = shared["fake"] if self.every == 1 else model.generate(shared)
         return l1_loss(fake, real[model.target])
 

@@ -37,7 +37,7 @@ class RelativisticPaired(Relativistic):
         https://arxiv.org/abs/2501.05441, section 2
         D minimizes E[softplus(-(C(x) - C(G(z))))] + (gamma / 2) (E[|grad C(x)|^2] + E[|grad C(G(z))|^2])
         G minimizes E[softplus(-(C(G(z)) - C(x)))]
-    It is the RGAN of 2018 under its later name: Jolicoeur-Martineau, "On Relativistic f-Divergences", 2020,
+    What was called RGAN in 2018 has been called RpGAN since Jolicoeur-Martineau, "On Relativistic f-Divergences", 2019,
         https://arxiv.org/abs/1901.02474
     Departure: R3GAN's paper writes one minimax value; here G has its non-saturating form, as in RSGAN.
     """

@@ -29,9 +29,9 @@ class ClassConditionalGenerator(nn.Module):
     Args:
         in_features: number of features, such as the dimension of z.
         classes: number of classes.
-        label_dim: dimension of the vector of a class.
+        label_dim: dimension of the class embedding.
         shape, width: as for ``Generator``.
-        scale: standard deviation of the initial vectors. Small: at first, images differ by z more than by class.
+        scale: initial standard deviation of the embeddings. Small: at first, images differ by z more than by class.
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 Paper: Friedman and Dieng, "The Vendi Score: A Diversity Evaluation Metric for Machine Learning", 2023,
     https://arxiv.org/abs/2210.02410, definition 3.1
     VS(x_1 ... x_n) = exp(-sum_i lambda_i log lambda_i)     lambda: the eigenvalues of K / n, K_ij = k(x_i, x_j)
-The score is an effective number of different samples: 1 if all are equal, n if no two are similar.
+The score is an effective number of different samples: 1 if all are identical, n if no two are similar.
 Here, k(x, y) = exp(-|x - y|^2 / 2 h^2) compares the samples directly, and h is a third of the median distance between
     two real ones. The result is the score of the generated samples divided by that of the same number of real ones.
 """
@@ -19,13 +19,14 @@ noise on copies of one digit counts as diversity. With 1/3 the ring has 7.0, and
 0.26."""
 
 MIN_SAMPLES, MAX_SAMPLES = 8, 512
-"""Samples on either side: fewer are not measured, more are not used, because the time grows with the third power."""
+"""Samples on either side: fewer are not measured, more are not used, because the time grows cubically."""
 
 
 def diversity(fake: Tensor, real: Tensor) -> float | None:
     """Return the Vendi score of ``fake`` divided by that of ``real``.
 
-    About 1 means as diverse as the data. The lowest value, for n equal samples, is 1 divided by the score of ``real``.
+    About 1 means as diverse as the data. The lowest value, for n identical samples, is 1 divided by the score of
+    ``real``.
 
     Args:
         fake, real: samples (n, *shape) each.

@@ -90,12 +90,13 @@ class Rule(ABC):
 
 
 class DiscriminatorWon(Rule):
-    """The discriminator has won: it is certain about every sample, and the generator does not catch up. Fatal, because
-    a discriminator that is never wrong hardly tells the generator what would be better."""
+    """The discriminator has won: it is certain about every sample, and the generator is not catching up. Fatal,
+    because a discriminator that is never wrong hardly tells the generator what would be better."""
 
     kind = "discriminator-won"
     fatal = True
-    min_steps, min_ticks = 500, 5  # good runs came no closer than 0.88 and 0.20; other networks may for a while
+    # In good runs, D(x) stayed below 0.88 and D(G(z)) above 0.20; other networks may briefly go further.
+    min_steps, min_ticks = 500, 5
     limit, recovery = 0.01, 0.05  # distance of D(x) from 1 and of D(G(z)) from 0
     catching_up = 0.9  # the generator catches up if its loss, relative to the loss at the beginning, is below this
     loss: float | None = None  # the generator's loss at the beginning
@@ -114,9 +115,9 @@ class DiscriminatorWon(Rule):
     def explain(self, step: int, scalars: Scalars) -> tuple[str, str]:
         return (
             f"The discriminator has won: D(x) is {scalars[REAL]:.3f} and D(G(z)) is {scalars[FAKE]:.3f}. This has "
-            f"lasted for {step - self.last_healthy_step} steps, and the generator does not catch up.",
-            "Its learning rate may be too high, or the generator's far off. Try --set optimizer.discriminator.lr=... "
-            "or --set optimizer.generator.lr=..., or another --loss.",
+            f"lasted for {step - self.last_healthy_step} steps, and the generator is not catching up.",
+            "D's learning rate may be too high, or G's far too high or low. Try --set optimizer.discriminator.lr=..., "
+            "--set optimizer.generator.lr=..., or another --loss.",
         )
 
 
@@ -158,7 +159,8 @@ class Collapse(Rule):
     fatal = True
     limit, recovery = 0.2, 0.3  # diversity; of eight modes, one gives 0.14 and two give 0.26
     diverse = 0.4  # from this diversity on, there is something to lose
-    warm_up_epochs, warm_up_steps = 2, 30_000  # a new generator ignores its noise, that of fc-mnist for 19,000 steps
+    # An untrained generator ignores its noise; fc-mnist's does so for 19,000 steps.
+    warm_up_epochs, warm_up_steps = 2, 30_000
 
     def __init__(self, steps_per_epoch: int) -> None:
         super().__init__()
@@ -223,7 +225,8 @@ class ExplodingGradient(GradientNorm):
     def explain(self, step: int, scalars: Scalars) -> tuple[str, str]:
         norm = scalars[f"gradient/{self.player}"]
         return (
-            f"The gradient of the {self.player} explodes: its norm is {norm:.3g}; the median was {self._median():.3g}.",
+            f"The gradient of the {self.player} is exploding: its norm is {norm:.3g}; the median was "
+            f"{self._median():.3g}.",
             f"The learning rate is probably too high. Try a lower --set optimizer.{self.player}.lr=..., "
             "--set optimizer.name=adam, or another --loss.",
         )
@@ -252,8 +255,8 @@ class VanishingGradient(GradientNorm):
     def explain(self, step: int, scalars: Scalars) -> tuple[str, str]:
         norm = scalars[f"gradient/{self.player}"]
         return (
-            f"The gradient of the {self.player} vanishes: its norm is {norm:.3g}; the largest was "
+            f"The gradient of the {self.player} is vanishing: its norm is {norm:.3g}; the largest was "
             f"{self.norms[-1]:.3g}.",
-            "It no longer learns: it is saturated, or its opponent has won. Try a lower "
+            "The player no longer learns: its loss has saturated, or its opponent has won. Try a lower "
             f"--set optimizer.{self.player}.lr=..., a lower one for its opponent, or another --loss.",
         )

@@ -36,8 +36,8 @@ _COMPARABLE = {
 def command(directories: tuple[Path, ...], as_json: bool) -> None:
     """Compare runs: the settings that differ, and the numbers.
 
-    The numbers are those recorded by 'ganzoo evaluate' and during training. If a metric was measured in several ways,
-    the way that most runs share is shown.
+    The numbers are those recorded by 'ganzoo evaluate' and during training. If a run was measured in several ways, the
+    table shows the combination of checkpoint, sample count and options that most runs have in common.
     """
     from ganzoo_report.runs import read_runs
 

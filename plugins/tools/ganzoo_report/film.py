@@ -13,7 +13,7 @@ _SUFFIXES = (".gif", ".webp")
 @click.command("film")
 @options.directory
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="A .gif or .webp file.  [default: DIRECTORY/film.gif]"
+    "-o", "--out", type=click.Path(path_type=Path), help="GIF or WebP file to write.  [default: DIRECTORY/film.gif]"
 )
 @click.option("--fps", type=click.IntRange(1, 50), default=10, show_default=True, help="Pictures per second.")
 @click.option("--name", default="fake", show_default=True, help="Which pictures: samples/NAME-STEP.png.")

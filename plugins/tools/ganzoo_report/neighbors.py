@@ -1,6 +1,6 @@
 """Nearest training examples of samples, and how near real samples are to each other: does the generator copy?
 
-A generated sample that is far nearer to a training example than real samples are to each other is probably a copy.
+A generated sample that is much closer to a training example than real samples are to each other is probably a copy.
 Distances are Euclidean, in the features used for precision and recall (Kynkäänniemi et al., 2019,
 https://arxiv.org/abs/1904.06991), or between pixels in [-1, 1].
 """

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="The .html file.  [default: DIRECTORY/report.html for one run, ./report.html for several]",
+    help="HTML file to write.  [default: DIRECTORY/report.html for one run, ./report.html for several]",
 )
 @options.checkpoint
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise and the real samples.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for the noise and the real samples."
+)
 def command(directories: tuple[Path, ...], out: Path | None, checkpoint: str, seed: int) -> None:
     """Write a page about one run, or about several side by side.
 

@@ -171,9 +171,9 @@ def _neighbors(run: Run, references: _References, samples: Tensor) -> tuple[list
     nearest = distances[:, 0].median().item()
     note = (
         f"Searched: {searched}{reference.total:,} training examples. Distances are Euclidean, between "
-        f"{reference.measure}. The median distance from these samples to their nearest example is {nearest:.3g}; from "
-        f"real samples to their nearest other example, it is {reference.typical:.3g}. A sample that is far nearer than "
-        f"that may be a copy. {reference.note}"
+        f"{reference.measure}. The median distance between these samples and their nearest examples is {nearest:.3g}; "
+        f"between real samples and their nearest neighbors, it is {reference.typical:.3g}. A generated sample that is "
+        f"much closer than that may be a copy. {reference.note}"
     )
     return rows, note.strip()
 

@@ -8,7 +8,7 @@ from ganzoo import AdversarialLoss, Option, Penalty
 
 
 class Energy(AdversarialLoss):
-    """D gives real samples a low energy, and fakes at least the margin; G wants a low energy for its fakes."""
+    """D gives real samples low energy and fakes energy of at least the margin; G wants low energy for its fakes."""
 
     def __init__(self, *, margin: Annotated[float, Option("Energy above which fakes are left alone", gt=0)] = 0.2):
         super().__init__()
