@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ganzoo.data import Batch
+from ganzoo.data import Batch, Field
 from ganzoo.model import Model
 from ganzoo.options import Option
 
@@ -43,29 +43,55 @@ class Turn:
 
     Attributes:
         player: who moves. The move minimizes the objective over the parameters of this player and no others.
-        objective: ``objective(model, real, shared)`` returns the terms; if it returns no losses, nothing moves.
+        objective: ``objective(model, real, shared)`` returns the terms. If it returns no losses, the player rests: it
+            does not move, no penalty joins, and ``after`` is not called.
         every: the turn is played in every Nth step (steps count from 1).
-        after: ``after(model)`` is called without gradients at the end of the turn, for example to clip weights.
+        after: ``after(model)`` is called without gradients after the move, for example to clip weights.
+        when: ``when(step)`` says whether the turn is played in a step, for phases such as pretraining; None is always.
+            In step 0, which is the dry run's, every turn is played.
+        rate: ``rate(step)`` multiplies the player's learning rate for this turn; None is 1.
     """
 
     player: str
     objective: Callable[[Model, Batch, Batch], Terms]
     every: int = 1
     after: Callable[[Model], None] | None = None
+    when: Callable[[int], bool] | None = None
+    rate: Callable[[int], float] | None = None
+
+    def due(self, step: int) -> bool:
+        """Return whether the turn is played in a step."""
+        return step % self.every == 0 and (self.when is None or step == 0 or self.when(step))
 
 
-class Loss(nn.Module, ABC):
-    """The rules of the game. The keyword-only arguments of its constructor are its options (see ``ganzoo.Option``).
-    Register state that must survive a resume, such as an image pool, as a buffer; checkpoints save buffers.
+class LossTerm(nn.Module):
+    """What losses and penalties have in common. The keyword-only arguments of the constructor are options (see
+    ``ganzoo.Option``). Register state that must survive a resume, such as an image pool, as a buffer; checkpoints save
+    buffers.
 
     Attributes:
         required_fields: batch fields it reads besides the target.
         required_methods: methods or attributes it needs from the model, such as ``("discriminate",)``; checked before
             training.
+        frozen_networks: submodules that never change, such as pretrained features; checkpoints leave them out.
+        phases: steps at which its behavior changes. The dry run and ``ganzoo check`` also play a step of each phase.
     """
 
     required_fields: ClassVar[tuple[str, ...]] = ()
     required_methods: ClassVar[tuple[str, ...]] = ()
+    frozen_networks: ClassVar[tuple[str, ...]] = ()
+    phases: tuple[int, ...] = ()
+
+    def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
+        """Called once, when all parts are built and before anything is restored. Register buffers here that have the
+        shape of the data or of the model."""
+
+    def at(self, step: int) -> None:
+        """Called before each step with its number, and with the step of a checkpoint before it is loaded."""
+
+
+class Loss(LossTerm, ABC):
+    """The rules of the game: the turns of a step, and what they share."""
 
     @abstractmethod
     def turns(self) -> Sequence[Turn]:
@@ -83,23 +109,18 @@ class Loss(nn.Module, ABC):
         """
 
 
-class Penalty(nn.Module, ABC):
-    """A term added to what one player minimizes in its first turn of each step, with any loss. The keyword-only
-    arguments of its constructor are its options (see ``ganzoo.Option``). Register state that must survive a resume as a
-    buffer; checkpoints save buffers.
+class Penalty(LossTerm, ABC):
+    """A term added to what one player minimizes in its first move of each step, with any loss.
 
-    With ``every`` above 1 it is lazy: after every Nth move of its player it gets a turn of its own, and its weight is
-    multiplied by N. It then costs less and has the same effect on average. Source: Karras et al., 2020,
-    https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
+    With ``every`` above 1 it is lazy: after every Nth move of its player it gets a move of its own, and its weight is
+    multiplied by N. It then costs less. The expected gradient is the same; with Adam, the effect is only approximately
+    the same. Source: Karras et al., 2020, https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
         player: the player that minimizes it.
-        required_fields: batch fields it reads besides the target.
-        required_methods: methods or attributes it needs from the model; checked before training.
     """
 
     player: ClassVar[str] = "discriminator"
-    required_fields: ClassVar[tuple[str, ...]] = ()
     required_methods: ClassVar[tuple[str, ...]] = ("discriminate",)
 
     def __init__(self, *, weight: Weight = 1.0, every: Every = 1) -> None:
@@ -172,6 +193,20 @@ class AdversarialLoss(Loss):
         """
         return {}
 
+    def generator_head_losses(self, heads: Batch, condition: Batch, real_heads: Batch | None) -> Mapping[str, Tensor]:
+        """Return additional losses of the generator alone, from what ``discriminate`` returned for its samples.
+
+        Args:
+            heads: for generated samples.
+            condition: the inputs that they were generated from.
+            real_heads: for real samples, without a graph to the generator; None unless the loss is ``relativistic``.
+        """
+        return {}
+
+    def observe_scores(self, real: Tensor, fake: Tensor) -> None:
+        """Called without gradients in each turn of the discriminator, with the scores that it gave. Update buffers
+        here that remember both sides, such as a running mean."""
+
     def turns(self) -> Sequence[Turn]:
         return [
             Turn("discriminator", self._discriminator_turn),
@@ -191,13 +226,19 @@ class AdversarialLoss(Loss):
         for name, loss in self.fake_head_losses(on_fake, shared).items():  # the same name on both sides: one sum
             key = f"discriminator-{name}"
             losses[key] = losses[key] + loss if key in losses else loss
-        return Terms(losses, self.log_scores(on_real["score"].detach(), on_fake["score"].detach()))
+        scores = on_real["score"].detach(), on_fake["score"].detach()
+        with torch.no_grad():
+            self.observe_scores(*scores)
+        return Terms(losses, self.log_scores(*scores))
 
     def _generator_turn(self, model: Model, real: Batch, shared: Batch) -> Terms:
-        score_real = model.discriminate(real[model.target], real)["score"] if self.relativistic else None
+        on_real = model.discriminate(real[model.target], real) if self.relativistic else None
         on_fake = model.discriminate(shared["fake"], shared)
-        heads = {f"generator-{name}": loss for name, loss in self.fake_head_losses(on_fake, shared).items()}
-        return Terms({"generator": self.generator(on_fake["score"], score_real), **heads})
+        losses = {"generator": self.generator(on_fake["score"], on_real["score"] if on_real else None)}
+        heads = self.fake_head_losses(on_fake, shared), self.generator_head_losses(on_fake, shared, on_real)
+        for name, loss in (entry for found in heads for entry in found.items()):
+            losses[f"generator-{name}"] = loss
+        return Terms(losses)
 
 
 def _discriminate_both(model: Model, real: Batch, shared: Batch) -> tuple[Batch, Batch]:

@@ -31,6 +31,7 @@ class Model(nn.Module, ABC):
         ema_networks: the networks to average (``train.ema``); samples come from the averages.
         latent_distributions: how ``sample_latent`` draws each floating-point latent; used only to describe an exported
             file.
+        phases: steps at which its behavior changes. The dry run and ``ganzoo check`` also play a step of each phase.
         target: the field it imitates: the first of the dataset.
 
     Raise ``ValueError`` in the constructor if the dataset does not fit, and say what would.
@@ -46,6 +47,7 @@ class Model(nn.Module, ABC):
     batch_dependent: bool = True
     ema_networks: ClassVar[tuple[str, ...]] = ("generator",)
     latent_distributions: ClassVar[Mapping[str, Literal["normal", "uniform"]]] = {"z": "normal"}
+    phases: tuple[int, ...] = ()
     target: str
 
     def __init__(self, fields: Mapping[str, Field]) -> None:
@@ -62,6 +64,10 @@ class Model(nn.Module, ABC):
         parts = (attrgetter(name)(self) for name in self.players[player])
         found = (p for part in parts for p in ([part] if isinstance(part, nn.Parameter) else part.parameters()))
         yield from dict.fromkeys(p for p in found if p.requires_grad)
+
+    def at(self, step: int) -> None:
+        """Called before each step with its number, and with the step of a checkpoint before it is loaded. A network
+        that grows changes here which of its layers it uses; all its parameters exist from the start."""
 
     @abstractmethod
     def sample_latent(self, n: int, rng: torch.Generator) -> Batch:

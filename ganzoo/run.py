@@ -209,6 +209,7 @@ def load(
     try:
         fields = {name: Field.of(plain) for name, plain in saved.rest["fields"].items()}
         model = build_model(zoo, recipe, fields)
+        model.at(saved.step)
         model.load_state_dict({**saved.weights, **saved.ema})
     except (RuntimeError, LookupError, TypeError, AttributeError) as error:
         raise UsageError(

@@ -1,10 +1,12 @@
 """Toy parts that use what the interfaces offer: penalties, further heads, condition fields, labels, evaluation data."""
 
+from typing import Annotated
+
 import torch
 from torch import nn
 
 import ganzoo
-from ganzoo import AdversarialLoss, Metric, Model, Penalty, Score, TensorDataset
+from ganzoo import AdversarialLoss, Metric, Model, Option, Penalty, Score, TensorDataset
 from ganzoo.recipes import PartChoice, Recipe
 
 PARTS = {
@@ -30,7 +32,7 @@ def plugin():
 def recipe(model="translator", loss="non-saturating", data="pairs", **more):
     """Return a recipe of toy parts; ``more`` are its other tables."""
     train = {"device": "cpu", "batch_size": 8, "sample_count": 4} | more.pop("train", {})
-    optimizer = {"name": "sgd", "lr": 0.1}
+    optimizer = more.pop("optimizer", {"name": "sgd", "lr": 0.1})
     return Recipe(
         "toy", PartChoice(data), PartChoice(model), PartChoice(loss), train=train, optimizer=optimizer, **more
     )
@@ -43,7 +45,12 @@ class Pairs(TensorDataset):
     eval_options = {"held": True}
     validation_options = {"seed": 1}
 
-    def __init__(self, *, held: bool = False, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        held: Annotated[bool, Option("Whether to use the pictures for evaluations")] = False,
+        seed: Annotated[int, Option("Seed of the pictures")] = 0,
+    ) -> None:
         rng = torch.Generator().manual_seed(2 * seed + held)
         image = torch.randint(256, (64, 1, 8, 8), generator=rng).to(torch.uint8)
         label = torch.arange(64) % 4

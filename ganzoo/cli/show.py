@@ -126,7 +126,7 @@ def _parts_of(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
-    from ganzoo.training.players import OPTIMIZERS
+    from ganzoo.training.players import OPTIMIZERS, Schedule
     from ganzoo.training.settings import TrainSettings
 
     rows: list[list[str]] = []
@@ -143,6 +143,7 @@ def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
     optimizer = str(recipe.optimizer.get("name", "adam"))
     rows.append(["optimizer.name", optimizer, "adam", "|".join(OPTIMIZERS), "The optimizer of every player"])
     rows += _option_rows("optimizer", OPTIMIZERS.get(optimizer, OPTIMIZERS["adam"]), recipe.optimizer)
+    rows += _option_rows("optimizer", Schedule, recipe.optimizer)
     rows.append(
         ["optimizer.PLAYER.*", "", "", "", f"The same settings for {' or '.join(players) or 'one player'} only"]
     )

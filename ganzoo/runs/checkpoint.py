@@ -61,7 +61,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, spare: int | None = No
     temporary = folder / f".{path.name}{TEMPORARY}"
     try:
         temporary.mkdir()
-        contents = _format(checkpoint)
+        contents = serialize(checkpoint)
         for name, content in contents.items():
             write_synced(temporary / name, content)
         write_synced(temporary / _SUMS, _sums(contents))
@@ -187,7 +187,12 @@ def to_cpu(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
 
 
-def _format(checkpoint: Checkpoint) -> dict[str, bytes]:
+def serialize(checkpoint: Checkpoint) -> dict[str, bytes]:
+    """Return the files of a checkpoint: name -> content.
+
+    Raises:
+        TypeError, ValueError: it holds something that is neither a tensor nor a JSON value.
+    """
     contents = {"weights.safetensors": format_tensors(checkpoint.weights)}
     if checkpoint.ema:
         contents["ema.safetensors"] = format_tensors(checkpoint.ema)

@@ -53,8 +53,10 @@ class Harness:
         self.experiment = build(zoo, self.recipe)
         dry_run(TrainingState(self.experiment))
         self.field = self.experiment.dataset.fields[self.experiment.model.target]
-        self.turns = TrainingState(self.experiment).turns
-        self.steps = min(_MAX_STEPS, max(3, *(turn.every for turn in self.turns)) + 1)
+        state = TrainingState(self.experiment)
+        self.turns, self.phases = state.turns, state.phases
+        lazy = max((penalty.every for penalty in self.experiment.penalties.values()), default=1)
+        self.steps = min(_MAX_STEPS, max(3, *(turn.every * lazy for turn in self.turns)) + 1)
 
     def state(self, **changes: Any) -> TrainingState:
         """Return the state of a new run with copies of the parts; ``changes`` replace parts."""
@@ -83,12 +85,12 @@ def train_to(state: TrainingState, steps: int) -> Checkpoint:
         return state.state_dict()
 
 
-def train_once(state: TrainingState, real: Batch | None = None) -> None:
-    """Train one step in which every player moves."""
+def train_once(state: TrainingState, real: Batch | None = None, step: int = 0) -> None:
+    """Train one step; in step 0, every player moves."""
     with randomness.preserved():
         randomness.set_global_state(*state.global_random)
         buffer = ScalarBuffer()
-        state.train_step(0, real or state.stream.fixed_examples(BATCH), buffer)
+        state.train_step(step, real or state.stream.fixed_examples(BATCH), buffer)
         buffer.pop_means()
 
 

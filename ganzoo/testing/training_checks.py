@@ -1,6 +1,8 @@
 """Checks of how a recipe trains. Each returns what it found, or raises ``Problem``."""
 
 import copy
+from dataclasses import replace
+from itertools import product
 
 import torch
 
@@ -26,13 +28,16 @@ def moves_change_their_player_only(harness: Harness) -> str:
 
 
 def every_parameter_learns(harness: Harness) -> str:
-    """Every parameter that is not frozen belongs to a player, and gets a gradient in one of its moves."""
+    """Every parameter that is not frozen belongs to a player, and gets a gradient in one of its moves in some phase."""
     started, learning, owned = train_to(harness.state(), 2), set[str](), set[str]()
-    for number, turn in enumerate(harness.turns):
+    for number, phase, lazy in product(range(len(harness.turns)), harness.phases, (False, True)):
         state = harness.state()
         state.load_state_dict(started)
-        state.turns = state.turns[number : number + 1]
-        train_once(state)
+        if not lazy:  # the gradients that remain are those of the last move: once with lazy penalties, once without
+            state.penalties = {name: penalty for name, penalty in state.penalties.items() if penalty.every == 1}
+        turn = replace(state.turns[number], every=1)
+        state.turns = (turn,)
+        train_once(state, step=phase)
         names = {id(parameter): name for name, parameter in state.model.named_parameters()}
         own = state.players[turn.player].parameters
         owned |= {names[id(parameter)] for parameter in own}

@@ -9,6 +9,7 @@ Called when an experiment is built with ``train.augment``. Only the model's ``di
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,8 +19,10 @@ from ganzoo.errors import UsageError
 from ganzoo.model import Model
 
 
-def augment(model: Model, policy: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Make a model's ``discriminate`` see augmented samples in training mode, and unchanged ones in eval mode.
+def augment(
+    model: Model, policy: Sequence[str], shape: tuple[int, ...], noise: float = 0.0, noise_steps: int = 0
+) -> None:
+    """Make a model's ``discriminate`` see changed samples in training mode, and unchanged ones in eval mode.
 
     Its class is replaced by a subclass, so that copies of the model are augmented too. Random numbers come from torch's
     global generator, as for dropout.
@@ -28,25 +31,36 @@ def augment(model: Model, policy: Sequence[str], shape: tuple[int, ...]) -> None
         model: its ``discriminate`` takes images (n, C, H, W).
         policy: transformations of ``TRANSFORMS``, applied in this order.
         shape: of the target field.
+        noise: standard deviation of the instance noise that is added to every sample (Sonderby et al., 2017,
+            https://arxiv.org/abs/1610.04490).
+        noise_steps: steps in which the noise falls linearly to 0; 0 keeps it.
 
     Raises:
         UsageError: the model does not discriminate images, or sees them with a condition that would no longer match.
     """
     own = type(model)
-    if own.discriminate is Model.discriminate or len(shape) != 3:
-        raise UsageError("train.augment is for models that discriminate images; this one does not.")
-    if model.condition_fields:
+    if own.discriminate is Model.discriminate or (policy and len(shape) != 3):
+        raise UsageError("train.augment and train.instance_noise are for models that discriminate images or samples.")
+    if policy and model.condition_fields:
         raise UsageError(
             f"train.augment would move an image but not its condition {model.condition_fields[0]!r}. Leave it out."
         )
 
-    def discriminate(self: Model, sample: Tensor, condition: Batch) -> Batch:
+    def discriminate(self: Any, sample: Tensor, condition: Batch) -> Batch:
         if self.training:
             for name in policy:
                 sample = TRANSFORMS[name](sample)
-        return own.discriminate(self, sample, condition)
+            if self.instance_noise:
+                sample = sample + self.instance_noise * torch.randn_like(sample)
+        heads: Batch = own.discriminate(self, sample, condition)
+        return heads
 
-    model.__class__ = type(own.__name__, (own,), {"discriminate": discriminate, "__module__": own.__module__})
+    def at(self: Any, step: int) -> None:
+        self.instance_noise = noise * max(0.0, 1 - step / noise_steps) if noise_steps else noise
+        own.at(self, step)
+
+    changes = {"discriminate": discriminate, "instance_noise": 0.0, "__module__": own.__module__}
+    model.__class__ = type(own.__name__, (own,), changes | ({"at": at} if noise else {}))
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:

@@ -2,17 +2,20 @@
 
 import copy
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 from ganzoo import randomness
 from ganzoo.errors import GanzooError, UsageError, format_error
+from ganzoo.runs import checkpoint
 from ganzoo.training import previews
-from ganzoo.training.scalars import ScalarBuffer
+from ganzoo.training.scalars import NonFinite, ScalarBuffer
 from ganzoo.training.state import TrainingState
 
 
 def dry_run(state: TrainingState) -> None:
-    """Play one step in which every player moves, and make a preview, on copies: ``state`` does not change.
+    """Play one step in which every player moves, and one of each later phase; make a preview and a checkpoint. This
+    happens on copies: ``state`` does not change.
 
     Raises:
         UsageError: the parts do not work together.
@@ -43,7 +46,11 @@ def _play(state: TrainingState) -> None:
             f"The model {experiment.recipe.model.name!r} generates samples of shape {tuple(sample.shape[1:])}, but "
             f"{model.target!r} of the dataset {experiment.recipe.data.name!r} has {field.shape}."
         )
-    buffer = ScalarBuffer()
-    twin.train_step(0, twin.stream.fixed_examples(min(2, twin.settings.batch_size)), buffer)
+    buffer, real = ScalarBuffer(), twin.stream.fixed_examples(min(2, twin.settings.batch_size))
+    for phase in twin.phases:
+        twin.train_step(phase, real, buffer)
+        twin.turns = tuple(replace(turn, every=1) for turn in twin.turns)  # in later phases, only ``when`` counts
     buffer.check_names()
     previews.preview(twin, previews.fixed_batch(twin))
+    with suppress(NonFinite):  # training itself will explain it
+        checkpoint.serialize(twin.state_dict())

@@ -78,8 +78,9 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     for part in (parts["loss"], *terms.values()):
         _check_methods(zoo, model, recipe.model.name, part)
     _check_players(recipe, model, turns, settings)
-    if settings.augment:
-        augment(model, settings.augment, dataset.fields[model.target].shape)
+    if settings.augment or settings.instance_noise:
+        noise = settings.instance_noise, settings.instance_noise_steps
+        augment(model, settings.augment, dataset.fields[model.target].shape, *noise)
 
     resolved = replace(
         recipe,

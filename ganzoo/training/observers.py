@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import torch
+
 from ganzoo import randomness
 from ganzoo.errors import format_error, warn
 from ganzoo.events import Alarm, Observer, RunInfo
@@ -42,12 +44,19 @@ class Observers:
 
     def _guarded(self, plugin: Plugin, what: str, call: Callable[[], Any]) -> Any:
         """Return what the call returns, or None if it fails; the global random state is restored."""
+        grad_mode, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
         try:
             with randomness.preserved():
-                return call()
+                result = call()
+            if (torch.is_grad_enabled(), torch.get_default_dtype()) != (grad_mode, dtype):
+                raise RuntimeError("it changed torch's grad mode or default dtype, which was undone")
+            return result
         except (Exception, SystemExit) as error:
             self._silence(plugin, what, error)
             return None
+        finally:
+            torch.set_grad_enabled(grad_mode)
+            torch.set_default_dtype(dtype)
 
     def _silence(self, plugin: Plugin, what: str, error: BaseException) -> None:
         if plugin not in self._silenced:

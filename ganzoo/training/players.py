@@ -1,8 +1,9 @@
 """Players: the parameters that each owns, and the optimizer that updates them."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -71,12 +72,68 @@ def sgd(
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "sgd": sgd}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How a player's learning rate changes over the steps, and how its gradients are clipped. The learning rate is a
+    function of the step, so there is nothing to resume. The names are those of torch.optim.lr_scheduler."""
+
+    schedule: Annotated[
+        Literal["constant", "linear", "cosine", "step"],
+        Option("Learning rate after decay_from: constant; to 0 linearly or as a cosine; times gamma every step_size"),
+    ] = "constant"
+    warmup: Annotated[int, Option("Steps in which the learning rate rises linearly from 0", ge=0, le=10**9)] = 0
+    decay_from: Annotated[int, Option("Step from which the schedule applies", ge=0, le=10**12)] = 0
+    step_size: Annotated[int, Option("Steps between decays of the schedule step", ge=1, le=10**12)] = 10_000
+    gamma: Annotated[float, Option("Factor of each decay of the schedule step", gt=0, le=1)] = 0.1
+    clip: Annotated[float, Option("Largest norm of all gradients together; 0 for no clipping", ge=0)] = 0.0
+
+    @property
+    def constant(self) -> bool:
+        """Whether the learning rate never changes."""
+        return self.schedule == "constant" and not self.warmup
+
+    def factor(self, step: int, total_steps: int) -> float:
+        """Return the factor of the learning rate in a step, counted from 1."""
+        warm = min(1.0, step / self.warmup) if self.warmup else 1.0
+        past = max(0, step - self.decay_from)
+        if self.schedule == "step":
+            return warm * self.gamma ** (past // self.step_size)
+        share = past / max(1, total_steps - self.decay_from + 1)  # below 1 in the last step: it still moves
+        if self.schedule == "linear":
+            return warm * (1 - min(1.0, share))
+        if self.schedule == "cosine":
+            return warm * (1 + math.cos(math.pi * min(1.0, share))) / 2
+        return warm
+
+
+SCHEDULE = {field.name: field.default for field in fields(Schedule)}
+
+
 @dataclass
 class Player:
     """One player: its parameters and their optimizer."""
 
     parameters: list[nn.Parameter]
     optimizer: Optimizer
+    schedule: Schedule
+
+    def __post_init__(self) -> None:
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+
+    def move(self, step: int, total_steps: int, rate: float = 1.0) -> None:
+        """Make one optimizer step with the gradients as they are, at the learning rate of this step."""
+        if self.schedule.clip:
+            nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
+        if not self.schedule.constant or rate != 1.0:
+            self.set_rates(rate * self.schedule.factor(step, total_steps))
+        self.optimizer.step()
+        if rate != 1.0:
+            self.set_rates(self.schedule.factor(step, total_steps))
+
+    def set_rates(self, factor: float) -> None:
+        """Set the learning rate to ``factor`` times that of the settings."""
+        for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = base * factor
 
     def gradient_norm(self) -> Tensor:
         """Return the norm of all its gradients together, a scalar on the device."""
@@ -88,6 +145,7 @@ class Player:
         """Load the state of the optimizer. Its tensors get the memory layout of their parameters, which files do not
         record and fused optimizers require."""
         self.optimizer.load_state_dict(dict(state))
+        self.set_rates(1.0)
         for parameter, kept in self.optimizer.state.items():
             for name, value in kept.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
@@ -101,7 +159,8 @@ def build_players(model: Model, settings: Mapping[str, Mapping[str, Any]]) -> di
     for name in model.players:
         parameters = list(model.parameters_of(name))
         kwargs = dict(settings[name])
-        players[name] = Player(parameters, OPTIMIZERS[kwargs.pop("name")](parameters, **kwargs))
+        schedule = Schedule(**{key: kwargs.pop(key) for key in SCHEDULE})
+        players[name] = Player(parameters, OPTIMIZERS[kwargs.pop("name")](parameters, **kwargs), schedule)
     return players
 
 
@@ -128,8 +187,9 @@ def plain_optimizers(checked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]
     per player."""
     plain = {}
     for player, settings in checked.items():
-        rest = {key: value for key, value in settings.items() if key != "name"}
-        plain[player] = {"name": settings["name"], **options.plain(OPTIMIZERS[settings["name"]], rest)}
+        own = {key: value for key, value in settings.items() if key not in ("name", *SCHEDULE)}
+        schedule = options.plain(Schedule, {key: settings[key] for key in SCHEDULE})
+        plain[player] = {"name": settings["name"], **options.plain(OPTIMIZERS[settings["name"]], own), **schedule}
     first = next(iter(plain.values()), {})
     return dict(first) if all(settings == first for settings in plain.values()) else plain
 
@@ -140,7 +200,17 @@ def _check(shared: Mapping[str, Any], own: Any, player: str) -> dict[str, Any]:
     name = own.get("name", shared.get("name", "adam"))
     if not isinstance(name, str) or name not in OPTIMIZERS:
         raise unknown("optimizer", str(name), OPTIMIZERS, "optimizer.name")
-    inherited = shared if name == shared.get("name", "adam") else {}  # another optimizer has settings of its own
+    # Another optimizer has settings of its own; the schedule is the same for all.
+    inherited = {k: v for k, v in shared.items() if k in SCHEDULE or name == shared.get("name", "adam")}
     values = {key: value for key, value in {**inherited, **own}.items() if key != "name"}
     where = f"optimizer.{player}" if own else "optimizer"
-    return {"name": name, **options.check(OPTIMIZERS[name], values, where)}
+    known = {option.name for option in options.options_of(OPTIMIZERS[name])}
+    if wrong := sorted(values.keys() - known - SCHEDULE.keys()):
+        raise unknown("setting", f"{where}.{wrong[0]}", [f"{where}.{key}" for key in (*known, *SCHEDULE)])
+    own_values = {key: value for key, value in values.items() if key not in SCHEDULE}
+    schedule = {key: value for key, value in values.items() if key in SCHEDULE}
+    return {
+        "name": name,
+        **options.check(OPTIMIZERS[name], own_values, where),
+        **options.check(Schedule, schedule, where),
+    }

@@ -1,6 +1,6 @@
 """The state of a run, and one step of it: networks, players, random generators, and the position in the run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from typing import Any
@@ -11,6 +11,8 @@ from torch import Tensor
 from ganzoo import randomness
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.loss import LossTerm, Penalty, Terms, Turn
+from ganzoo.model import Model
 from ganzoo.recipes import PARTS, Recipe
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -19,7 +21,7 @@ from ganzoo.training.ema import EMA
 from ganzoo.training.experiment import Experiment
 from ganzoo.training.players import build_players
 from ganzoo.training.scalars import NonFinite, ScalarBuffer
-from ganzoo.training.turns import build_turns
+from ganzoo.training.turns import build_turns, joined, penalty_terms
 
 
 class TrainingState:
@@ -35,6 +37,8 @@ class TrainingState:
         rollbacks: how often it returned to an earlier checkpoint, with other noise, after an alarm.
         best: metric, value and step of the best checkpoint, or None.
         rng: the source of all noise in the losses.
+        phases: steps at which a part changes its behavior, 0 first.
+        playing: the turn that is being played; None between steps.
         global_random: the global random states with which the next session starts.
     """
 
@@ -43,7 +47,14 @@ class TrainingState:
         self.model, self.loss, self.penalties = experiment.model, experiment.loss, experiment.penalties
         seed, device = self.settings.seed, experiment.device
         self.stream = stream or BatchStream(experiment.dataset, _fields(experiment), self.settings, device)
+        for term in (self.loss, *self.penalties.values()):
+            term.meet(self.model, experiment.dataset.fields)
+            term.to(device)
         self.turns = build_turns(self.loss, self.penalties)
+        self.playing: Turn | None = None
+        parts: list[Model | LossTerm] = [self.model, self.loss, *self.penalties.values()]
+        self._step_listeners = [part for part in parts if type(part).at not in (Model.at, LossTerm.at)]
+        self.phases = sorted({0, *chain.from_iterable(part.phases for part in parts)})
         self.players = build_players(self.model, experiment.optimizers)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
         self.rng = randomness.generator(seed, "noise", device=device)
@@ -65,26 +76,72 @@ class TrainingState:
             buffer: collects the scalars.
             log_gradients: also collect the gradient norm of each player that moves.
         """
-        turns = [turn for turn in self.turns if step % turn.every == 0]
-        shared = self.loss.prepare_step(self.model, real, {turn.player for turn in turns}, self.rng)
-        for number, turn in enumerate(turns, start=1):
-            player = self.players[turn.player]
+        self.at(step)
+        due = [turn for turn in self.turns if turn.due(step)]
+        shared = self.loss.prepare_step(self.model, real, {turn.player for turn in due}, self.rng)
+        moved: set[str] = set()
+        for number, turn in enumerate(due, start=1):
+            self.playing = turn
             terms = turn.objective(self.model, real, shared)
+            first = bool(terms.losses) and turn.player not in moved
+            eager, lazy = self._joining(turn, step) if first else ({}, {})
+            if eager:
+                terms = joined(terms, eager, self.model, real, shared)
             buffer.add(step, terms.losses, "loss/")
             buffer.add(step, terms.metrics)
-            if terms.losses:
-                for parameter in player.parameters:
-                    parameter.grad = None
-                # Only the player's parameters get gradients. The graph stays for later turns that share parts of it.
-                _sum(terms.losses).backward(inputs=player.parameters, retain_graph=number < len(turns))
-                if log_gradients:
-                    buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
-                player.optimizer.step()
-            if turn.after:
-                with torch.no_grad():
-                    turn.after(self.model)
+            if not terms.losses:
+                continue
+            # The graph stays for later turns that share parts of it.
+            self._move(step, turn, terms, buffer, log_gradients, retain_graph=number < len(due) or bool(lazy))
+            moved.add(turn.player)
+            self._after(turn.after, *(penalty.after for penalty in eager.values()))
+            for name, penalty in lazy.items():
+                terms = penalty_terms({name: penalty}, self.model, real, shared)
+                buffer.add(step, terms.losses, "loss/")
+                if terms.losses:
+                    self._move(step, turn, terms, buffer, log_gradients, retain_graph=True)
+                self._after(penalty.after)
+        self.playing = None
         if self.ema:
             self.ema.update(step)
+
+    def at(self, step: int) -> None:
+        """Tell those parts that want to know which step it is."""
+        for part in self._step_listeners:
+            part.at(step)
+
+    def _joining(self, turn: Turn, step: int) -> tuple[dict[str, Penalty], dict[str, Penalty]]:
+        """Return the penalties that join a move, and the lazy ones that follow it."""
+        own = {name: penalty for name, penalty in self.penalties.items() if penalty.player == turn.player}
+        eager = {name: penalty for name, penalty in own.items() if penalty.every == 1}
+        lazy = {n: p for n, p in own.items() if p.every > 1 and step % (turn.every * p.every) == 0}
+        return eager, lazy
+
+    def _move(
+        self, step: int, turn: Turn, terms: Terms, buffer: ScalarBuffer, log_gradients: bool, *, retain_graph: bool
+    ) -> None:
+        player = self.players[turn.player]
+        for parameter in player.parameters:
+            parameter.grad = None
+        # Only the player's parameters get gradients.
+        _sum(terms.losses).backward(inputs=player.parameters, retain_graph=retain_graph)
+        if log_gradients:
+            buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
+        player.move(step, self.total_steps, turn.rate(step) if turn.rate else 1.0)
+
+    def _after(self, *functions: Callable[[Model], None] | None) -> None:
+        with torch.no_grad():
+            for function in functions:
+                if function:
+                    function(self.model)
+
+    def learning_rates(self) -> dict[str, float]:
+        """Return ``lr/<player>`` -> learning rate in this step, for players with a schedule."""
+        scheduled = {name: player for name, player in self.players.items() if not player.schedule.constant}
+        return {
+            f"lr/{name}": player.base_rates[0] * player.schedule.factor(self.step, self.total_steps)
+            for name, player in scheduled.items()
+        }
 
     def state_dict(self) -> Checkpoint:
         """Return everything needed to continue as if training had never stopped.
@@ -97,8 +154,8 @@ class TrainingState:
                 raise NonFinite(f"the weight {name}", self.step, float("nan"))
         tensors, rest = randomness.global_state()
         trees = {f"optimizer.{name}": player.optimizer.state_dict() for name, player in self.players.items()}
-        trees |= {f"penalty.{name}": penalty.state_dict() for name, penalty in self.penalties.items()}
-        trees |= {"loss": self.loss.state_dict(), "rng": {**tensors, "noise": self.rng.get_state()}}
+        trees |= {f"penalty.{name}": _saved(penalty) for name, penalty in self.penalties.items()}
+        trees |= {"loss": _saved(self.loss), "rng": {**tensors, "noise": self.rng.get_state()}}
         packed, structure = checkpoint.pack(trees)
         return Checkpoint(
             step=self.step,
@@ -132,10 +189,11 @@ class TrainingState:
                 )
         try:
             state = checkpoint.unpack(saved.training, saved.rest["structure"])
+            self.at(saved.step)
             self.model.load_state_dict(saved.weights)
-            self.loss.load_state_dict(state["loss"])
+            _restore(self.loss, state["loss"])
             for name, penalty in self.penalties.items():
-                penalty.load_state_dict(state[f"penalty.{name}"])
+                _restore(penalty, state[f"penalty.{name}"])
             for name, player in self.players.items():
                 player.load_state_dict(state[f"optimizer.{name}"])
             if self.ema:
@@ -179,10 +237,27 @@ def _fields(experiment: Experiment) -> set[str]:
     return {model.target, *chain.from_iterable([*required, *(p.required_fields for p in penalties)])}
 
 
+def _saved(term: LossTerm) -> dict[str, Tensor]:
+    """Return the state of a loss or a penalty without its frozen networks."""
+    frozen = tuple(f"{name}." for name in term.frozen_networks)
+    return {key: value for key, value in term.state_dict().items() if not key.startswith(frozen or ("\0",))}
+
+
+def _restore(term: LossTerm, state: Mapping[str, Tensor]) -> None:
+    """Load what ``_saved`` returned.
+
+    Raises:
+        RuntimeError: it does not fit.
+    """
+    if state.keys() != _saved(term).keys():
+        raise RuntimeError(f"the state of {type(term).__name__} has other entries: {', '.join(sorted(state))}")
+    term.load_state_dict(dict(state), strict=False)
+
+
 def _identity(recipe: Recipe) -> dict[str, Any]:
     """Return the settings that identify a run: a checkpoint with other values belongs to another run."""
     parts = {kind: {"name": part.name, **part.options} for kind in PARTS for part in (getattr(recipe, kind),)}
-    train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema", "augment")}
+    train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema", "augment", "instance_noise")}
     return {**parts, "penalties": dict(recipe.penalties), "optimizer": dict(recipe.optimizer), "train": train}
 
 

@@ -16,7 +16,7 @@ import torch
 
 from ganzoo import randomness
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError, Interrupted, warn
+from ganzoo.errors import GanzooError, Interrupted, format_error, warn
 from ganzoo.events import Alarm, RunInfo, Tick
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -98,25 +98,11 @@ class Trainer:
         except Interrupted as stop:
             ending = ("interrupted", str(stop))
             raise
-        except OSError as error:
-            what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-            ending = ("failed", f"step {state.step}: {what}.")
-            raise GanzooError(
-                f"Training stopped at step {state.step} because of a system error: {what}. {self._newest_checkpoint()} "
-                f"Once that is fixed (for example, disk space is freed), continue with: {self.resume_command}"
-            ) from error
-        except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-            ending = ("failed", f"out of memory at step {state.step}.")
-            raise GanzooError(
-                f"Out of memory at step {state.step}. {self._newest_checkpoint()} Train with a smaller --batch-size "
-                "or with --set train.cache_on_device=never."
-            ) from error
-        except KeyboardInterrupt as error:  # a second signal: stop immediately
-            where = f"a second signal, in step {state.step + 1}; that step was not saved. {self._newest_checkpoint()}"
-            ending = ("interrupted", where)
-            raise Interrupted(f"{where} Continue with: {self.resume_command}", signal.SIGINT) from error
         except BaseException as error:
-            ending = ("failed", f"{type(error).__name__}: {error}")
+            reason, explained = self._explain(error)
+            ending = ("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
+            if explained:
+                raise explained from error
             raise
         finally:
             try:  # after a failure, the first error is the one to show
@@ -124,6 +110,33 @@ class Trainer:
                     self._write_status(*ending)
             finally:
                 self.observers.tell("on_end", *ending)
+
+    def _explain(self, error: BaseException) -> tuple[str, BaseException | None]:
+        """Return the reason for run.json, and the exception that tells the user what to do; None if ``error`` does."""
+        step, newest = self.state.step, self._newest_checkpoint()
+        if isinstance(error, KeyboardInterrupt):  # a second signal: stop immediately
+            reason = f"a second signal, in step {step + 1}; that step was not saved. {newest}"
+            return reason, Interrupted(f"{reason} Continue with: {self.resume_command}", signal.SIGINT)
+        if isinstance(error, OSError):
+            what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+            return f"step {step}: {what}.", GanzooError(
+                f"Training stopped at step {step} because of a system error: {what}. {newest} Once that is fixed (for "
+                f"example, disk space is freed), continue with: {self.resume_command}"
+            )
+        if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+            return f"out of memory at step {step}.", GanzooError(
+                f"Out of memory at step {step}. {newest} Train with a smaller --batch-size or with --set "
+                "train.cache_on_device=never."
+            )
+        playing = self.state.playing
+        if not isinstance(error, Exception) or isinstance(error, GanzooError) or playing is None:
+            return format_error(error), None
+        what = f"step {step + 1}, in the turn of {playing.player!r}: {format_error(error)}"
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        return what, GanzooError(
+            f"Training stopped in {what}{notes}. The loss is {self._part('loss')}, the model is {self._part('model')}. "
+            f"{newest} --debug shows where it happened."
+        )
 
     def _train(self, signals: list[int]) -> None:
         state, settings, end = self.state, self.settings, self.state.total_steps
@@ -155,6 +168,7 @@ class Trainer:
             if settings.evaluate_every and (step % settings.evaluate_every == 0 or step == end):
                 measured, improved = self._evaluate()
                 scalars |= measured
+            scalars |= state.learning_rates()
             tick = Tick(step, step / per_epoch, ends_epoch, state.seconds, speed, scalars)
             self.directory.write_metrics(tick)
             alarms = [alarm for answer in self.observers.tell("on_tick", tick) for alarm in answer]
@@ -258,6 +272,10 @@ class Trainer:
         if alarm.kind == "non-finite":
             return f"{where} The run so far is kept."
         return f"{where} To continue anyway: {self.resume_command} --on-collapse warn"
+
+    def _part(self, kind: str) -> str:
+        name = getattr(self.state.experiment.recipe, kind).name
+        return f"{name!r} of the plugin {self.zoo.part(kind, name).plugin}"
 
     def _newest_checkpoint(self) -> str:
         newest = next(checkpoint.saved(self.directory.checkpoints), None)

@@ -10,6 +10,7 @@ import ganzoo
 from ganzoo import UsageError
 from ganzoo.training import augment
 from ganzoo.training.experiment import build
+from ganzoo.training.state import TrainingState
 from tests import toys
 
 
@@ -92,3 +93,16 @@ def test_models_that_cannot_be_augmented_are_refused(toy_zoo):
         build(toy_zoo, replace(toy_zoo.recipe("fc-ring8"), train={"augment": ["color"]}))
     with pytest.raises(UsageError, match=r"train\.augment\.0 = 'hue'"):
         build(toy_zoo, toys.recipe(train={"augment": ["hue"]}))
+
+
+def test_instance_noise_is_added_in_training_and_falls_to_zero(toy_zoo):
+    train = {"instance_noise": 0.5, "instance_noise_steps": 10}
+    state = TrainingState(build(toy_zoo, toys.recipe("labeled", "classed", train=train)))
+    sample, seen = torch.zeros(4000, 1, 8, 8), []
+    state.model.trunk.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].std().item()))
+    for step in (1, 5, 10, 99):
+        state.at(step)
+        state.model.discriminate(sample, {})
+    state.at(1)
+    state.model.eval().discriminate(sample, {})
+    assert seen == pytest.approx([0.45, 0.25, 0, 0, 0], abs=0.01)

@@ -338,7 +338,9 @@ def test_the_plugin_of_the_chapter_works(tmp_path):
 
 
 def test_the_other_code_of_the_chapter_works():
-    spiral, classified = [block for block in blocks("docs/plugins.md", "python") if block.startswith("class")]
+    spiral, classified, pretrained = [
+        block for block in blocks("docs/plugins.md", "python") if block.startswith("class")
+    ]
     names = {}
     imports = "from typing import Annotated\nimport torch\nfrom ganzoo import Option, TensorDataset\n"
     exec(imports + spiral, names)
@@ -349,6 +351,13 @@ def test_the_other_code_of_the_chapter_works():
     heads, label = {"class": torch.zeros(5, 10)}, {"label": torch.arange(5)}
     for losses in (names["Classified"]().real_head_losses, names["Classified"]().fake_head_losses):
         assert losses(heads, label)["class"].item() == pytest.approx(math.log(10))
+    imports = (
+        "from dataclasses import replace\nfrom torch.nn.functional import l1_loss\nfrom ganzoo import Terms, Turn\n"
+    )
+    exec(imports + pretrained, names)
+    due = {step: [turn.due(step) for turn in names["Pretrained"]().turns()] for step in (1000, 1001)}
+    assert due == {1000: [True, False, False], 1001: [False, True, True]}
+    assert names["Pretrained"].phases == (1001,)
 
 
 def test_the_notebook_runs(tmp_path, monkeypatch):

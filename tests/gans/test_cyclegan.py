@@ -96,8 +96,14 @@ class Arithmetic:
         return {"score": edges}
 
 
+def loss_of(*shape, **options):
+    loss = CycleConsistency(**options)
+    loss.meet(Arithmetic, {"image": Field(shape), "edges": Field(shape)})
+    return loss
+
+
 def test_the_losses_by_hand():
-    loss = CycleConsistency(cycle_weight=10, identity_weight=5, pool_size=0)
+    loss = loss_of(1, cycle_weight=10, identity_weight=5, pool_size=0)
     real = {"image": torch.tensor([[4.0], [2.0]]), "edges": torch.tensor([[1.0], [3.0]])}
     shared = loss.prepare_step(Arithmetic(), real, {"generators"}, rng())
     assert shared["fake"].tolist() == shared["pooled"].tolist() == [[2], [6]]
@@ -118,7 +124,7 @@ def test_the_losses_by_hand():
 
 
 def test_the_default_weights_are_the_papers():
-    loss = CycleConsistency()
+    loss = loss_of(1)
     assert (loss.cycle_weight, loss.identity_weight, loss.pool.size, loss.pool_back.size) == (10, 0, 50, 50)
     generators = loss.turns()[1].objective
     real = {"image": torch.ones(1, 1), "edges": torch.ones(1, 1)}
@@ -134,7 +140,7 @@ def test_discriminators_want_1_for_real_samples_and_0_for_generated_ones():
 
 def test_each_side_moves_both_of_its_networks_and_no_others():
     torch.manual_seed(0)
-    model, loss = model_of(), CycleConsistency()
+    model, loss = model_of(), loss_of(1, 28, 28)
     real = {"image": torch.rand(4, 1, 28, 28), "edges": torch.rand(4, 1, 28, 28)}
     shared = loss.prepare_step(model, real, {"discriminators", "generators"}, rng())
     for turn in loss.turns():
@@ -154,14 +160,20 @@ def images(*values):
     return torch.tensor(values, dtype=torch.float32).view(-1, 1, 1, 1)
 
 
+def pool_of(size):
+    pool = ImagePool(size)
+    pool.allocate((1, 1, 1))
+    return pool
+
+
 def test_a_pool_shows_and_keeps_new_images_until_it_is_full():
-    pool = ImagePool(3)
+    pool = pool_of(3)
     assert pool(images(1, 2, 3), rng()).flatten().tolist() == [1, 2, 3]
     assert sorted(pool.kept.flatten().tolist()) == [1, 2, 3]
 
 
 def test_images_shown_instead_were_in_the_pool_and_leave_it():
-    pool, draw = ImagePool(50), rng()
+    pool, draw = pool_of(50), rng()
     pool(images(*range(50)), draw)
     inside, swapped, shown = set(range(50)), 0, 0
     for batch in range(1, 100):
@@ -176,18 +188,18 @@ def test_images_shown_instead_were_in_the_pool_and_leave_it():
 
 
 def test_batches_larger_than_the_pool_and_no_pool():
-    pool, draw = ImagePool(2), rng()
+    pool, draw = pool_of(2), rng()
     pool(images(1, 2), draw)
     shown = pool(images(3, 4, 5), draw).flatten().tolist()
     assert shown[2] == 5
     assert set(shown[:2]) <= {1, 2, 3, 4}
-    assert ImagePool(0)(images(1, 2), draw).flatten().tolist() == [1, 2]
+    assert pool_of(0)(images(1, 2), draw).flatten().tolist() == [1, 2]
 
 
 def test_the_pool_draws_from_its_generator_only():
     def shown(seed):
         torch.manual_seed(seed)
-        pool, draw = ImagePool(8), rng(5)
+        pool, draw = pool_of(8), rng(5)
         return torch.cat([pool(images(*range(k, k + 6)), draw) for k in range(0, 60, 6)])
 
     assert torch.equal(shown(1), shown(2))

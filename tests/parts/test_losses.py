@@ -85,6 +85,12 @@ def test_non_saturating_can_halve_the_discriminators_loss():
     assert halved == pytest.approx((discriminator / 2, generator))
 
 
+def test_real_labels_can_be_smoothed():
+    real, fake = LOGITS
+    smooth = loss_of("non-saturating", real_label=0.9).discriminator(real, fake)
+    assert smooth.item() == pytest.approx((is_real(real, 0.9) + is_real(fake, 0.0)).item())
+
+
 def test_least_squares_accepts_the_papers_other_coding():
     loss = loss_of("least-squares", a=-1.0, b=1.0, c=0.0)  # equation 8
     assert both(loss, column(2, 0), column(-1, 0.5)) == pytest.approx(((1 + 1.125) / 2, 0.625 / 2))

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from ganzoo import Batch, Loss, Option, Terms, Turn
+from ganzoo import Batch, Field, Loss, Option, Terms, Turn
 
 
 class CycleConsistency(Loss):
@@ -39,6 +39,10 @@ class CycleConsistency(Loss):
         super().__init__()
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         self.pool, self.pool_back = ImagePool(pool_size), ImagePool(pool_size)
+
+    def meet(self, model: Any, fields: Mapping[str, Field]) -> None:
+        self.pool.allocate(fields[model.target].shape)
+        self.pool_back.allocate(fields[model.condition_fields[0]].shape)
 
     def turns(self) -> Sequence[Turn]:
         return [Turn("discriminators", self._discriminators_turn), Turn("generators", self._generators_turn)]
@@ -100,13 +104,11 @@ class ImagePool(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size
-        self.register_buffer("kept", torch.zeros(0))  # (size, *shape) from the first batch on
+        self.register_buffer("kept", torch.zeros(0))  # (size, *shape) once the shape is known
         self.register_buffer("taken", torch.zeros(size, dtype=torch.bool))
 
     def forward(self, fake: Tensor, rng: torch.Generator) -> Tensor:
         """Return what to show instead of images (n, *shape), and keep some of them."""
-        if not len(self.kept):
-            self.kept = fake.new_zeros(self.size, *fake.shape[1:])
         place = torch.randperm(self.size, generator=rng, device=rng.device)[: len(fake)]  # (m,)
         new, old, taken = fake[: len(place)], self.kept[place], self.taken[place]
         swap = taken & (torch.rand(len(place), generator=rng, device=rng.device) < 0.5)
@@ -114,10 +116,9 @@ class ImagePool(nn.Module):
         self.taken[place] = True
         return torch.cat([torch.where(_like(swap, new), old, new), fake[len(place) :]])
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Tensor], prefix: str, *rest: Any) -> None:
-        kept = state_dict[f"{prefix}kept"]  # only now is its shape known
-        self.kept = torch.empty_like(kept, device=self.taken.device)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+    def allocate(self, shape: tuple[int, ...]) -> None:
+        """Make room for images of a shape, without the batch dimension."""
+        self.kept = torch.zeros(self.size, *shape)
 
 
 def _like(mask: Tensor, images: Tensor) -> Tensor:

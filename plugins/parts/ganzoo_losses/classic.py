@@ -25,6 +25,8 @@ class NonSaturating(AdversarialLoss):
     Paper: Goodfellow et al., "Generative Adversarial Nets", 2014, https://arxiv.org/abs/1406.2661, equation 1 and
         section 3
         D minimizes -[log D(x) + log(1 - D(G(z)))]        G minimizes -log D(G(z))
+    With ``real_label`` below 1, D minimizes -[a log D(x) + (1 - a) log(1 - D(x)) + log(1 - D(G(z)))]: Salimans et al.,
+        "Improved Techniques for Training GANs", 2016, https://arxiv.org/abs/1606.03498, section 3.4
     Both are computed from logits, with log D = -softplus(-C) and log(1 - D) = -softplus(C), which do not overflow.
     """
 
@@ -34,13 +36,19 @@ class NonSaturating(AdversarialLoss):
         discriminator_weight: Annotated[
             float, Option("Factor of the discriminator's loss; some implementations halve it", gt=0)
         ] = 1.0,
+        real_label: Annotated[
+            float, Option("Label of real samples; 0.9 is one-sided label smoothing", gt=0.5, le=1)
+        ] = 1.0,
         n_critic: NCritic = 1,
     ) -> None:
         super().__init__(n_critic=n_critic)
-        self.discriminator_weight = discriminator_weight
+        self.discriminator_weight, self.real_label = discriminator_weight, real_label
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.discriminator_weight * (softplus(-real).mean() + softplus(fake).mean())
+        on_real = softplus(-real).mean()
+        if self.real_label != 1:
+            on_real = on_real + (1 - self.real_label) * real.mean()  # cross-entropy with a label below 1
+        return self.discriminator_weight * (on_real + softplus(fake).mean())
 
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
         return softplus(-fake).mean()
