@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ganzoo_images import cache, folder
 from ganzoo_images.folder import Folder
 from PIL import Image
 
@@ -78,17 +79,17 @@ def test_changes_of_the_folder_change_the_dataset(pictures, decodings):
     assert len(decodings) == 26
 
 
-def test_renamed_moved_and_copied_files_are_not_decoded_again(pictures, decodings):
+def test_renamed_moved_and_copied_files_keep_their_pixels(pictures, decodings):
     Folder(path="pictures", size=8)
     (pictures / "00.png").rename(pictures / "zz.png")
     (pictures / "01.png").touch()
     shutil.copy(pictures / "02.png", pictures / "twin.png")
     assert levels(Folder(path="pictures", size=8)) == [*ALL[1:], 40, 0]
+    assert len(decodings) == 12 + 3
     pictures.rename("moved")
     assert levels(Folder(path="moved", size=8)) == [*ALL[1:], 40, 0]
     shutil.copytree("moved", "copied")
     assert levels(Folder(path="copied", size=8)) == [*ALL[1:], 40, 0]
-    assert len(decodings) == 12
 
 
 def test_one_picture_in_color_makes_all_of_them_color_until_it_is_removed(pictures):
@@ -165,44 +166,80 @@ def test_it_pickles_without_its_pixels_and_streams_the_same_batches(pictures):
     assert len(content) < 3000
     assert torch.equal(pickle.loads(content).tensors()["image"], dataset.tensors()["image"])
     drawn = []
-    for cache, workers in (("auto", 0), ("never", 0), ("never", 1)):
-        settings = TrainSettings(batch_size=4, cache_on_device=cache, num_workers=workers)
+    for kept, workers in (("auto", 0), ("never", 0), ("never", 1)):
+        settings = TrainSettings(batch_size=4, cache_on_device=kept, num_workers=workers)
         stream = BatchStream(dataset, ["image"], settings, torch.device("cpu"))
-        assert (stream.cached is None) == (cache == "never")
+        assert (stream.cached is None) == (kept == "never")
         batches = stream.batches(0)
         drawn.append(torch.cat([next(batches)["image"] for _ in range(6)]))
     assert all(torch.equal(drawn[0], other) for other in drawn[1:])
-    next(Path("cache").rglob("*.u8")).unlink()
+    next(Path("cache").rglob("*.safetensors")).unlink()
     with pytest.raises(GanzooError, match="Start again"):
         pickle.loads(content)
 
 
-def test_the_file_is_mapped_without_a_warning(pictures):
+def test_a_single_shard_is_mapped_without_a_copy_or_a_warning(pictures):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         dataset = Folder(path="pictures", size=8)
         images = dataset.tensors()["image"]
         assert dataset.prepare({"image": images.index_select(0, torch.tensor([3, 1]))})["image"].shape == (2, 1, 8, 8)
-    path = next(Path("cache").rglob("*.u8"))
+    path = next(Path("cache").rglob("*.safetensors"))
     assert levels(dataset) == ALL
     with path.open("r+b") as file:  # a copy would not see this
+        file.seek(-12 * 64, os.SEEK_END)
         file.write(bytes([200]))
     assert images[0, 0, 0, 0] == 200
+    images[1, 0, 0, 0] = 7  # and the file does not see this
+    assert 7 not in path.read_bytes()[-12 * 64 :]
 
 
-def test_files_left_by_a_power_cut_are_repaired(pictures, decodings):
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Shards of five pictures: 12 pictures make three."""
+    monkeypatch.setattr(cache, "PICTURES", 5)
+
+
+def test_several_shards_are_one_dataset(pictures, small_shards, monkeypatch):
+    write(pictures / "07.png", (140, 0, 0))
+    (pictures / "11.png").write_bytes(b"broken")
+    dataset = Folder(path="pictures", size=8)
+    assert levels(dataset) == ALL[:11]
+    assert dataset.tensors()["image"][[4, 5, 7, 10], :, 0, 0].tolist() == [[80] * 3, [100] * 3, [140, 0, 0], [200] * 3]
+    assert dataset[-1]["image"].tolist() == dataset[10]["image"].tolist() == torch.full((3, 8, 8), 200).tolist()
+    with pytest.raises(IndexError):
+        dataset[11]
+    content = pickle.dumps(dataset)
+    assert len(content) < 3000
+    assert levels(pickle.loads(content)) == ALL[:11]
+    monkeypatch.setattr(folder, "_memory", lambda: 2000)  # the pixels take more than half of it
+    streamed = Folder(path="pictures", size=8)
+    assert streamed.tensors() is None
+    assert [int(streamed[i]["image"][0, 0, 0]) for i in range(11)] == ALL[:11]
+
+
+def test_a_changed_picture_renews_only_its_shard(pictures, small_shards, decodings):
+    def shards():
+        return {path.name for path in Path("cache").rglob("*.safetensors")}
+
     Folder(path="pictures", size=8)
-    journal, pixels = next(Path("cache").rglob("journal.jsonl")), next(Path("cache").rglob("*.u8"))
-    with journal.open("ab") as file:
-        file.write(b'["half a li')
-    with pixels.open("ab") as file:
-        file.write(b"half a row")
-    pixels.with_name("pixels-old.u8").write_bytes(b"left behind")
-    assert levels(Folder(path="pictures", size=8)) == ALL
-    assert len(decodings) == 12
-    assert not pixels.with_name("pixels-old.u8").exists()
-    pixels.write_bytes(pixels.read_bytes()[: 5 * 64])  # rows that never reached the disk
-    assert levels(Folder(path="pictures", size=8)) == ALL
-    assert len(decodings) == 19
-    journal.write_bytes(b"\0" * 50)
-    assert levels(Folder(path="pictures", size=8)) == ALL
+    before = shards()
+    assert len(before) == 3
+    write(pictures / "06.png", 1)
+    assert levels(Folder(path="pictures", size=8)) == [*ALL[:6], 1, *ALL[7:]]
+    assert len(decodings) == 13
+    assert len(shards() - before) == 1
+    for path in Path("cache").rglob("*.safetensors"):
+        os.utime(path, (0, 0))
+    unfinished = path.with_name(".0123456789abcdef.tmp")
+    unfinished.write_bytes(b"left by a killed process")
+    os.utime(unfinished, (0, 0))
+    path.with_name("other.tmp").write_bytes(b"not ours")
+    os.utime(path.with_name("other.tmp"), (0, 0))
+    current = shards()
+    write(pictures / "12.png", 2)
+    assert levels(Folder(path="pictures", size=8)) == [*ALL[:6], 1, *ALL[7:], 2]
+    assert len(decodings) == 14
+    assert len(shards()) == 3  # the older two are removed
+    assert len(shards() & current) == 2
+    assert {p.name for p in path.parent.iterdir()} == {*shards(), "other.tmp"}

@@ -1,93 +1,22 @@
-"""Folders of pictures: kills, full disks, parallel processes, training, thumbnails, and the page docs/data.md."""
+"""Folders of pictures: training, thumbnails, and the page docs/data.md."""
 
-import json
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from ganzoo_images.cache import Decoded
-from ganzoo_images.decode import decode
+from ganzoo_images.decode import FORMATS
 from ganzoo_images.downloads import CIFAR10, CelebA, FashionMNIST
 from ganzoo_images.folder import Folder, Pictures
+from ganzoo_images.shards import Shard
 from ganzoo_images.thumbnail import Thumbnail
 from ganzoo_mnist.data import MNIST
 from PIL import Image
 
 import ganzoo as package
 from ganzoo.options import options_of
-
-COUNT = 80
-MAKE = """
-from ganzoo_images import store
-from ganzoo_images.folder import Folder
-store._SYNC_INTERVAL = 0.0
-print(len(Folder(path="many", size=64)))
-"""
-
-
-@pytest.fixture(scope="module")
-def noise(tmp_path_factory):
-    """Pictures that take about a second to decode."""
-    folder = tmp_path_factory.mktemp("noise")
-    pixels = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
-    for i in range(COUNT):
-        Image.fromarray(np.roll(pixels, i, axis=0)).save(folder / f"{i:03d}.png", compress_level=1)
-    return folder
-
-
-@pytest.fixture
-def many(noise, workplace, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
-    Path("many").symlink_to(noise)
-
-
-def recorded() -> int:
-    """The number of files in the journal of the only cache."""
-    return sum(len(path.read_bytes().splitlines()) - 1 for path in Path("cache").rglob("journal.jsonl"))
-
-
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
-def test_pictures_decoded_by_a_killed_process_are_kept(many, decodings, stop):
-    process = subprocess.Popen([sys.executable, "-c", MAKE], stderr=subprocess.DEVNULL)
-    while recorded() < 5 and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(stop)
-    assert process.wait() != 0
-    kept = recorded()
-    assert 5 <= kept < COUNT
-    images = Folder(path="many", size=64).tensors()["image"]
-    assert len(decodings) == COUNT - kept
-    for i in (0, kept - 1, kept, COUNT - 1):
-        assert np.array_equal(images[i], decode(Path(f"many/{i:03d}.png").read_bytes(), 64, "auto", "white"))
-
-
-def test_parallel_processes_decode_once(many):
-    start = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-c", MAKE], **start) for _ in range(3)]
-    results = [process.communicate() for process in processes]
-    assert [out for out, _ in results] == [f"{COUNT}\n"] * 3
-    assert sum("Reading" in err for _, err in results) == 1
-    lines = next(Path("cache").rglob("journal.jsonl")).read_text().splitlines()
-    assert sorted(json.loads(line)[0] for line in lines[1:]) == [f"{i:03d}.png" for i in range(COUNT)]
-
-
-def test_a_full_disk_is_reported_and_decoded_pictures_are_kept(many, decodings):
-    """A limit on the size of files stands for a full disk: the write fails at the same place, in the same way."""
-    limit = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (400_000, resource.RLIM_INFINITY))\n"
-    result = subprocess.run([sys.executable, "-c", limit + MAKE], capture_output=True, text=True)
-    assert "GanzooError: Not enough disk space for the cache" in result.stderr
-    assert "the next start resumes there" in result.stderr
-    kept = 400_000 // (3 * 64 * 64)
-    assert recorded() == kept
-    assert len(Folder(path="many", size=64)) == COUNT
-    assert len(decodings) == COUNT - kept
-
 
 # --- features, docs ---------------------------------------------------------------------------------------------------
 
@@ -112,7 +41,8 @@ def test_thumbnails_compare_across_sizes(workplace):
 @pytest.mark.parametrize(("count", "metrics"), [(999, ("prdc",)), (1000, ("kid", "prdc"))])
 def test_small_folders_use_metrics_for_few_samples(count, metrics):
     pixels = torch.zeros(count, 1, 8, 8, dtype=torch.uint8)
-    assert Pictures(Decoded(Path("pixels.u8"), pixels, [""] * count, {})).metrics == metrics
+    shard = Shard(Path("file"), pixels, [], {})
+    assert Pictures(Decoded([shard], [""] * count, {})).metrics == metrics
 
 
 def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
@@ -129,6 +59,8 @@ def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
     for kind in (MNIST, FashionMNIST, CIFAR10, CelebA, Folder):
         for option in options_of(kind):
             assert f"`{option.name}`" in page, option
+    for name in FORMATS:
+        assert re.search(rf"\b{name}\b", page.replace("JPEG 2000", "JPEG2000"), re.I), name
 
 
 # --- from the command line --------------------------------------------------------------------------------------------

@@ -1,54 +1,56 @@
-"""The cache: decoded pictures in a file that is mapped into memory.
+"""The cache: decoded pictures in files that are mapped into memory.
 
-CACHE/images/64-auto-white-1/photos-0123456789ab/     one folder of pictures at one size (the last 1: the format)
-    pixels-TOKEN.u8, journal.jsonl                    see store.py
-    .lock                                             held by the process that works here
+CACHE/images/64-auto-white-2/photos-0123456789ab/     one folder of pictures at one size (the last 2: the format)
+    KEY-SHA256.safetensors                            up to 1,000 pictures, see shards.py
 
-A file with a known stamp is not read again. A file with known content, here or in the cache of another folder, is not
-decoded again. So files may be moved, renamed and copied, and the pixels always match the bytes of the files.
+The listed files are cut into groups of 1,000. The shard of a group is found by its key, checked and mapped. What is
+missing is made, from older shards where a file is unchanged. So a build that was killed continues at the next shard,
+and builders that run at once write the same files.
 """
 
 import errno
 import hashlib
 import os
 import re
+import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
-from filelock import FileLock, Timeout
-from torch import Tensor
 
-from ganzoo import GanzooError, UsageError
-from ganzoo_images.decode import Background, Broken, Channels, decode
+from ganzoo import GanzooError, UsageError, warn
+from ganzoo_images.decode import Background, Broken, Channels, decode, read
 from ganzoo_images.listing import Source
 from ganzoo_images.progress import counting, say
-from ganzoo_images.store import FORMAT, JOURNAL, Entry, Rows, Store, mapped, open_rows
+from ganzoo_images.shards import FORMAT, NAME, UNFINISHED, File, Shard, files_of, key_of, load, write
 
+PICTURES = 1000  # in a shard, unless they are large
+_SHARD_BYTES = 64 << 20
+_CHECKED = 1 << 30  # bytes of pixels; fewer are checked without a message
+_OLD = 3600.0  # seconds; younger files that are not needed here may be needed by another process
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_CHOOSE = "another folder for it: --set data.cache=FOLDER"
 
-_PATIENCE = 2.0  # seconds; shorter waits are not reported
+_Known = Mapping[File, tuple[Shard, int]]
+"""File -> the shard and the row of its picture."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Decoded pictures: ``pixels[i]`` is the picture of the file ``names[i]``.
+    """Decoded pictures.
 
     Attributes:
-        path: the file that holds the pixels.
-        pixels: uint8 (n, C, H, W), mapped from that file; read only.
+        shards: their pixels. Those of a shard have three channels if one of its pictures is in color.
         names: of the files that could be decoded, in the order they were given.
-        broken: name -> why the file could not be decoded.
+        broken: name -> why the file could not be read or decoded.
     """
 
-    path: Path
-    pixels: Tensor
+    shards: list[Shard]
     names: list[str]
     broken: dict[str, str]
 
@@ -60,7 +62,7 @@ def default_folder() -> Path:
 
 
 class Cache:
-    """The decoded pictures of one folder at one size. Several processes may use it: one works, the others wait.
+    """The decoded pictures of one folder at one size. Several processes may use it at once.
 
     Args:
         root: the folder of pictures.
@@ -77,97 +79,115 @@ class Cache:
         plain = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{root.name}-{part}").strip("-.")[:40] or "folder"
         key = hashlib.sha256(os.fsencode(f"{root}\0{part}")).hexdigest()[:12]
         self.folder = base / "images" / kind / f"{plain}-{key}"
+        self._threads = max(1, torch.get_num_threads())
 
     def decoded(self, sources: Sequence[Source]) -> Decoded:
         """Return the pictures of these files. Those that are not in the cache are decoded now, with a message.
 
         Raises:
-            UsageError: the cache cannot be written.
-            GanzooError: there is not enough disk space for it. What was decoded is kept.
+            UsageError: the cache cannot be used.
+            GanzooError: there is no room for it. Finished shards are kept.
         """
-        with self._errors(len(sources)), self._locked():
-            store = Store(self.folder, self._size, 3 if self._channels == "color" else 1)
-            unread = self._read_all(store, [source for source in sources if not _up_to_date(source, store)])
-            entries = [store.entries[source.name] for source in sources if source.name not in unread]
-            good = [entry for entry in entries if not entry.broken]
-            gray = self._channels != "color" and all(entry.gray for entry in good)
-            store.arrange(entries, 1 if gray else 3)
-            shape = (len(good), store.channels, self._size, self._size)
-            pixels = mapped(store.path, shape) if good else torch.empty(shape, dtype=torch.uint8)
-            broken = unread | {entry.name: entry.broken for entry in entries if entry.broken}
-            return Decoded(store.path, pixels, [entry.name for entry in good], broken)
+        broken = {source.name: source.stamp for source in sources if isinstance(source.stamp, str)}
+        listed = [source for source in sources if source.name not in broken]
+        length = max(1, min(PICTURES, _SHARD_BYTES // (3 * self._size**2)))
+        groups = [listed[start : start + length] for start in range(0, len(listed), length)]
+        if len(listed) * self._size**2 > _CHECKED and self.folder.exists():
+            say(f"Checking the decoded pictures of {self._title}.")
+        with self._errors(len(sources)), ThreadPoolExecutor(self._threads) as pool:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            shards = list(pool.map(self._find, groups))
+            if None in shards:
+                broken |= self._make_all(groups, shards, pool)
+        found = [shard for shard in shards if shard]
+        for shard in found:
+            broken |= shard.broken
+        return Decoded(found, [name for shard in found for name, *_ in shard.good], broken)
 
-    def _read_all(self, store: Store, sources: Sequence[Source]) -> dict[str, str]:
-        """Add files to the store. Return name -> reason for the files that could not even be read."""
-        if not sources:
-            return {}
-        many = f"{len(sources):,} pictures" if len(sources) > 1 else "1 picture"
-        say(
-            f"Reading {many} of {self._title} at {self._size}x{self._size} pixels. Decoded pictures are kept in "
-            f"{self.folder}"
-        )
+    def _find(self, group: Sequence[Source]) -> Shard | None:
+        """Return the shard of a group of files, or None. Damaged ones are removed."""
+        files = files_of(group)
+        for path in sorted(self.folder.glob(f"{key_of(files)}-*.safetensors")):
+            if (shard := load(path, self._size)) and shard.files == files:
+                return shard
+            warn(f"The file {path} of the cache is damaged. It is made again.")
+            with suppress(OSError):
+                path.unlink()
+        return None
+
+    def _make_all(
+        self, groups: Sequence[Sequence[Source]], shards: list[Shard | None], pool: ThreadPoolExecutor
+    ) -> dict[str, str]:
+        """Make the shards that are None. Return name -> reason for the files that could not even be read."""
+        used = {shard.path for shard in shards if shard}
+        others = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name) and path not in used]
+        older = [shard for shard in pool.map(lambda path: load(path, self._size), others) if shard]
+        known = {file: (shard, row) for shard in older for row, file in enumerate(shard.good)}
+        missing = [source for group, shard in zip(groups, shards, strict=True) if not shard for source in group]
+        if count := sum(file not in known for file in files_of(missing)):
+            say(
+                f"Reading {count:,} picture{'s' * (count > 1)} of {self._title} at {self._size}x{self._size} pixels. "
+                f"Decoded pictures are kept in {self.folder}"
+            )
         unread: dict[str, str] = {}
-        others = [rows for path in self._other_journals() if (rows := open_rows(path, self._size))]
-        threads = max(1, torch.get_num_threads())
-        pool = ThreadPoolExecutor(threads)
-        try:
-            with warnings.catch_warnings(), counting(len(sources)) as advance:
-                warnings.simplefilter("ignore")  # Pillow's, about odd files: unreadable files are reported by name
-                for start in range(0, len(sources), 8 * threads):
-                    part = sources[start : start + 8 * threads]
-                    results = pool.map(lambda source: self._read(source, store, others), part)
-                    for source, found in zip(part, results, strict=True):
-                        if isinstance(found, str):
-                            unread[source.name] = found
-                        else:
-                            store.add(*found)
-                    advance(len(part))
-            store.sync()
-        except (Exception, KeyboardInterrupt) as error:
-            if not isinstance(error, OSError):  # such as an interrupt: what was decoded is kept
-                store.sync()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-            store.close()
+        with warnings.catch_warnings(), counting(len(missing)) as advance:
+            warnings.simplefilter("ignore")  # Pillow's, about odd files: unreadable files are reported by name
+            for i, group in enumerate(groups):
+                if not shards[i] and (made := self._find(group)):  # another process made it in the meantime
+                    shards[i] = made
+                    advance(len(group))
+                elif not shards[i]:
+                    pictures = pool.map(lambda source: self._picture(source, known), group)
+                    shards[i] = self._make(group, pictures, unread, advance)
+        self._tidy({shard.path for shard in shards if shard})
         return unread
 
-    def _read(self, source: Source, store: Store, others: Sequence[Rows]) -> tuple[Entry, np.ndarray | None] | str:
-        """Return the entry of a file, with its pixels if the store does not have them; or why it cannot be read."""
-        try:
-            content = Path(source.path).read_bytes()
-        except OSError as error:
-            return error.strerror or str(error)
-        key = hashlib.blake2b(content, digest_size=16).hexdigest()
-        entry = Entry(source.name, source.stamp or (0, 0, 0), key)
-        known = store.known(key)
-        if known and _still_valid(known):
-            return known._replace(name=entry.name, stamp=entry.stamp), None
-        try:
-            pixels = next((np.array(stored[rows[key]]) for rows, stored in others if key in rows), None)
-            if pixels is None:
-                pixels = decode(content, self._size, self._channels, self._background)
-        except Broken as error:
-            return entry._replace(broken=str(error), pillow=PIL.__version__), None
-        gray = bool((pixels == pixels[:1]).all())
-        return entry._replace(gray=gray), pixels[:1] if gray else pixels
+    def _make(
+        self,
+        group: Sequence[Source],
+        pictures: Iterable[np.ndarray | Broken | OSError],
+        unread: dict[str, str],
+        advance: Callable[[int], None],
+    ) -> Shard:
+        """Make the shard of a group of files. Those that cannot even be read are left out, and added to ``unread``."""
+        rows: list[np.ndarray] = []
+        broken: dict[str, str] = {}
+        for source, pixels in zip(group, pictures, strict=True):
+            advance(1)
+            if isinstance(pixels, OSError):
+                unread[source.name] = pixels.strerror or str(pixels)
+            elif isinstance(pixels, Broken):
+                broken[source.name] = str(pixels)
+            else:
+                rows.append(pixels)
+        stacked = np.empty((len(rows), max(map(len, rows), default=1), self._size, self._size), np.uint8)
+        for i, pixels in enumerate(rows):
+            stacked[i] = pixels  # one channel becomes three where others have three
+        files = files_of([source for source in group if source.name not in unread])
+        for _ in range(2):  # another process may remove it, in place of a damaged one that it has seen there
+            if shard := load(write(self.folder, files, stacked, broken), self._size):
+                return shard
+        raise GanzooError(f"What is written to the cache {self.folder} is damaged at once. Choose {_CHOOSE}.")
 
-    def _other_journals(self) -> list[Path]:
-        return sorted(p for p in self.folder.parent.glob(f"*/{JOURNAL}") if p.parent != self.folder)
+    def _picture(self, source: Source, known: _Known) -> np.ndarray | Broken | OSError:
+        """Return the picture (1 or 3, size, size) of a file, or why there is none."""
+        (file,) = files_of([source])
+        if file in known:
+            shard, row = known[file]
+            pixels = shard.pixels[row].numpy()
+            return pixels[:1] if self._channels == "auto" and (pixels == pixels[:1]).all() else pixels
+        try:
+            return decode(read(source.path), self._size, self._channels, self._background)
+        except (Broken, OSError) as error:
+            return error
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / ".lock")
-        try:
-            lock.acquire(timeout=_PATIENCE)
-        except Timeout:
-            say(f"Another process is reading the pictures of {self._title}; waiting for it.")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def _tidy(self, used: set[Path]) -> None:
+        """Remove what nothing needs: older shards, and what killed processes left."""
+        for path in self.folder.iterdir():
+            if (NAME.fullmatch(path.name) or UNFINISHED.fullmatch(path.name)) and path not in used:
+                with suppress(OSError):  # another process removed it, or on Windows has mapped it
+                    if path.lstat().st_mtime < time.time() - _OLD:
+                        path.unlink()
 
     @contextmanager
     def _errors(self, count: int) -> Iterator[None]:
@@ -179,21 +199,11 @@ class Cache:
             if error.errno not in _FULL:
                 raise UsageError(
                     f"The cache {self.folder} cannot be used: {reason} ({error.filename or 'no file named'}). Choose "
-                    "another folder for it: --set data.cache=FOLDER."
+                    f"{_CHOOSE}."
                 ) from error
             size = count * (1 if self._channels == "gray" else 3) * self._size**2 / 2**20
             raise GanzooError(
-                f"Not enough disk space for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
-                "temporarily twice that when pictures change. What was decoded is kept, and the next start resumes "
-                "there. Free some space, or choose another folder: --set data.cache=FOLDER."
+                f"There is no room for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
+                "temporarily twice that when pictures change. What was finished is kept, and the next start resumes "
+                f"there. Free some space, or choose {_CHOOSE}."
             ) from error
-
-
-def _up_to_date(source: Source, store: Store) -> bool:
-    entry = store.entries.get(source.name)
-    return entry is not None and entry.stamp == source.stamp and _still_valid(entry)
-
-
-def _still_valid(entry: Entry) -> bool:
-    """Return whether an entry holds for this Pillow: another version may read what one could not."""
-    return not entry.broken or entry.pillow == PIL.__version__

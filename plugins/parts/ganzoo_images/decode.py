@@ -1,11 +1,13 @@
-"""Decoding: any file that Pillow reads becomes an upright square of 8-bit pixels on a background.
+"""Decoding: a file of any common format becomes an upright square of 8-bit pixels on a background.
 
 Nothing is guessed: a picture whose values have no agreed range (floating point, 32 bits) counts as broken, with the
 reason. Color profiles are not applied.
 """
 
 import io
+import os
 from functools import cache
+from stat import S_ISREG
 from typing import Literal
 
 import numpy as np
@@ -14,7 +16,14 @@ from PIL import Image, ImageOps
 Channels = Literal["auto", "gray", "color"]
 Background = Literal["white", "black"]
 
-_NO_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}  # Pillow recognizes these formats but cannot decode them
+FORMATS = frozenset(
+    "AVIF BMP DDS DIB GIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP XBM XPM".split()  # noqa: SIM905
+)
+"""The formats that are decoded, by Pillow's names. Others that Pillow knows start programs (EPS), hold no pictures that
+it can decode, or are rare."""
+
+_LARGEST = 1 << 30  # bytes of a picture file
+NOT_REGULAR = "it is not a regular file"
 
 
 class Broken(Exception):
@@ -23,10 +32,32 @@ class Broken(Exception):
 
 @cache
 def suffixes() -> frozenset[str]:
-    """Return the suffixes of the files that Pillow can read here, in lower case and with the dot."""
+    """Return the suffixes of the files that can be decoded here, in lower case and with the dot."""
+    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in _formats())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Return those of ``FORMATS`` that this Pillow has, in the order in which it tries them."""
     Image.init()
-    readable = Image.OPEN.keys() - _NO_PICTURES
-    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in readable)
+    return tuple(form for form in Image.ID if form in FORMATS)
+
+
+def read(path: str) -> bytes:
+    """Return the bytes of a picture file. A pipe is not waited for, and a device is not read.
+
+    Raises:
+        OSError: it cannot be read, or is not a regular file.
+        Broken: it is too large.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        found = os.fstat(file.fileno())
+        if not S_ISREG(found.st_mode):
+            raise OSError(NOT_REGULAR)
+        if found.st_size > _LARGEST:
+            raise Broken(f"it is larger than {_LARGEST >> 30} GiB")
+        return file.read(found.st_size) or b""
 
 
 def decode(content: bytes, size: int, channels: Channels, background: Background) -> np.ndarray:
@@ -49,7 +80,7 @@ def decode(content: bytes, size: int, channels: Channels, background: Background
     if not content:
         raise Broken("it is empty")
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
             image.draft(None, (4 * size, 4 * size))  # a JPEG that is far larger is decoded at 1/2, 1/4 or 1/8
             image.load()
             plain = _eight_bits(_upright(image), background)

@@ -83,7 +83,7 @@ class CelebA(Pictures):
         torchvision_split = "valid" if split == "validation" else split
         found = _open("CelebA", kind, folder, files, images, split=torchvision_split, target_type=[])
         sources = [Source(name, str(images / name), stamp(images / name)) for name in found.filename]
-        if missing := [source.name for source in sources if source.stamp is None]:
+        if missing := [source.name for source in sources if isinstance(source.stamp, str)]:
             raise GanzooError(
                 f"{len(missing):,} of {len(sources):,} pictures of CelebA are not in {images}, such as {missing[0]}. "
                 "Remove that folder and start again."

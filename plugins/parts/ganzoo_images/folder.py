@@ -4,7 +4,12 @@ memory.
 The cache is described in cache.py, the treatment of a picture in decode.py, and which files count in listing.py.
 """
 
-from collections.abc import Mapping
+import os
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import accumulate
+from math import prod
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +20,7 @@ from ganzoo import Batch, Dataset, Field, GanzooError, Option, UsageError, warn
 from ganzoo_images.cache import Cache, Decoded, default_folder
 from ganzoo_images.decode import Background, Channels
 from ganzoo_images.listing import Source, find
-from ganzoo_images.store import mapped
+from ganzoo_images.shards import mapped
 
 _NAMED = 10  # broken files that are named
 _KID = 1000  # samples that a kernel distance needs
@@ -27,8 +32,8 @@ CacheFolder = Annotated[
 
 
 class Pictures(Dataset):
-    """Decoded pictures: ``image`` (C, size, size), and ``label`` if they have classes. They are in a file that is
-    mapped into memory, so they may exceed it; a copy of the dataset in another process maps the same file.
+    """Decoded pictures: ``image`` (C, size, size), and ``label`` if they have classes. Their files are mapped into
+    memory, so they may exceed it. A copy of the dataset in another process maps the same files.
 
     Attributes:
         class_names: names of the labels 0, 1, ...; empty if there are none.
@@ -37,34 +42,50 @@ class Pictures(Dataset):
     extractor = "thumbnail"
 
     def __init__(self, decoded: Decoded, labels: Tensor | None = None, class_names: tuple[str, ...] = ()) -> None:
-        self._path, self._shape = decoded.path, tuple(decoded.pixels.shape)
-        self._tensors = {"image": decoded.pixels}
-        self.fields = {"image": Field(self._shape[1:])}
+        self._files = [(shard.path, tuple(shard.pixels.shape)) for shard in decoded.shards]
+        self._ends = list(accumulate(len(shard.pixels) for shard in decoded.shards))
+        channels = max((shard.pixels.shape[1] for shard in decoded.shards), default=1)
+        self.fields = {"image": Field((channels, *decoded.shards[0].pixels.shape[2:]))}
+        self._pixels = self._with_channels(shard.pixels for shard in decoded.shards)
+        self._labels = labels
+        self._tensors: Batch | None = None
         self.class_names = class_names
         if labels is not None:
-            self._tensors["label"] = labels
             self.fields["label"] = Field((), torch.int64, len(class_names))
         self.metrics = ("kid", "prdc") if len(self) >= _KID else ("prdc",)
 
     def __len__(self) -> int:
-        return self._shape[0]
+        return self._ends[-1]
 
     def __getitem__(self, index: int) -> Batch:
-        return {name: value[index] for name, value in self._tensors.items()}
+        index = range(len(self))[index]
+        shard = bisect_right(self._ends, index)
+        start = self._ends[shard - 1] if shard else 0
+        return self._with_labels(self._pixels[shard][index - start], index)
 
-    def tensors(self) -> Batch:
+    def tensors(self) -> Batch | None:
+        """Return all pictures, or None if they take more than half of the memory. One shard is not copied."""
+        size = len(self) * prod(self.fields["image"].shape)
+        if self._tensors is None and (len(self._pixels) == 1 or size <= _memory() / 2):
+            pixels = self._pixels[0] if len(self._pixels) == 1 else torch.cat(self._pixels)
+            self._tensors = self._with_labels(pixels, slice(None))
         return self._tensors
 
     def __getstate__(self) -> Mapping[str, object]:
-        rest = {name: value for name, value in self._tensors.items() if name != "image"}
-        return {**vars(self), "_tensors": rest}
+        return {**vars(self), "_pixels": None, "_tensors": None}
 
     def __setstate__(self, state: Mapping[str, object]) -> None:
         vars(self).update(state)
         try:
-            self._tensors = {"image": mapped(self._path, self._shape), **self._tensors}
-        except OSError as error:
-            raise GanzooError(f"The cache {self._path} is gone: its pictures changed. Start again.") from error
+            self._pixels = self._with_channels(mapped(path, shape) for path, shape in self._files)
+        except (OSError, RuntimeError) as error:
+            raise GanzooError(f"The cache is gone, because its pictures changed: {error}. Start again.") from error
+
+    def _with_channels(self, shards: Iterable[Tensor]) -> list[Tensor]:
+        return [pixels.expand(-1, self.fields["image"].shape[0], -1, -1) for pixels in shards]
+
+    def _with_labels(self, pixels: Tensor, index: int | slice) -> Batch:
+        return {"image": pixels} if self._labels is None else {"image": pixels, "label": self._labels[index]}
 
 
 class Folder(Pictures):
@@ -124,6 +145,14 @@ def decode_all(
             raise UsageError(f"{what}: {listed}. Remove or repair them{otherwise}.")
         warn(f"{what} and are left out: {listed}.")
     return decoded
+
+
+def _memory() -> int:
+    """Return the bytes of memory of this machine, or of its container; 8 GiB if unknown."""
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 8 << 30]
+    with suppress(OSError, ValueError):
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found)
 
 
 def _classes(names: list[str], root: Path) -> tuple[Tensor | None, tuple[str, ...]]:

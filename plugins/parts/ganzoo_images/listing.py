@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 
 from ganzoo import UsageError
 from ganzoo.errors import nearest
-from ganzoo_images.decode import suffixes
+from ganzoo_images.decode import NOT_REGULAR, suffixes
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,12 @@ class Source:
     Attributes:
         name: its path relative to the folder, with "/" as separator.
         path: where it is.
-        stamp: see ``stamp``; None if unknown.
+        stamp: see ``stamp``.
     """
 
     name: str
     path: str
-    stamp: tuple[int, int, int] | None
+    stamp: tuple[int, int, int] | str
 
 
 def find(root: Path) -> list[Source]:
@@ -53,13 +54,15 @@ def find(root: Path) -> list[Source]:
     return sorted(sources, key=lambda source: source.name)
 
 
-def stamp(entry: "os.DirEntry[str] | Path") -> tuple[int, int, int] | None:
-    """Return the size of a file and the times when its bytes and its inode last changed, in ns; None if unknown. The
-    inode's time cannot be set back, unlike that of the bytes."""
+def stamp(entry: "os.DirEntry[str] | Path") -> tuple[int, int, int] | str:
+    """Return the size of a file and the times when its bytes and its inode last changed, in ns; or why it cannot be
+    read. The inode's time cannot be set back, unlike that of the bytes."""
     try:
         found = entry.stat()
-    except OSError:
-        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    if not S_ISREG(found.st_mode):
+        return NOT_REGULAR
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
@@ -76,7 +79,7 @@ def _files(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Ite
             name = prefix + entry.name
             if entry.is_dir():
                 yield from _files(Path(entry.path), f"{name}/", (*above, here))
-            elif entry.is_file() or entry.is_symlink():  # a dangling link is reported as unreadable
+            elif entry.is_file() or entry.is_symlink():  # a link to nothing, or to a device, is reported
                 yield entry, name
 
 
