@@ -1,5 +1,6 @@
 """The Python API: what the command line does, as functions."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -9,10 +10,13 @@ from typing import Any, TypedDict, Unpack
 from ganzoo import recipes
 from ganzoo.errors import UsageError, nearest, warn
 from ganzoo.recipes import PARTS, Recipe
-from ganzoo.run import Run, newest_checkpoint
+from ganzoo.run import Run
 from ganzoo.runs.directory import RunDirectory
+from ganzoo.runs.recovery import newest_checkpoint
+from ganzoo.training import initial
 from ganzoo.training.dry_run import dry_run
-from ganzoo.training.experiment import build
+from ganzoo.training.experiment import Experiment, build
+from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words
 from ganzoo.training.state import TrainingState
 from ganzoo.training.trainer import Trainer
 from ganzoo.zoo import Zoo
@@ -27,6 +31,8 @@ class ResumeOptions(TypedDict, total=False):
         checkpoint_every: steps between checkpoints.
         evaluate_every: steps between evaluations.
         on_collapse: ``warn``, ``stop`` or ``rollback``.
+        settings: other settings by path, such as ``{"optimizer.lr": 1e-4}``. A resume can change learning rates,
+            schedules, clipping, lengths, intervals, and where the data are.
     """
 
     epochs: int | None
@@ -35,6 +41,7 @@ class ResumeOptions(TypedDict, total=False):
     checkpoint_every: int | None
     evaluate_every: int | None
     on_collapse: str | None
+    settings: Mapping[str, Any] | None
 
 
 class TrainOptions(ResumeOptions, total=False):
@@ -54,13 +61,13 @@ class TrainOptions(ResumeOptions, total=False):
     model: str | None
     loss: str | None
     penalties: Sequence[str] | None
-    settings: Mapping[str, Any] | None
 
 
 def train(
     recipe: str | PathLike[str] | Recipe,
     *,
     out: str | PathLike[str] | None = None,
+    init: str | PathLike[str] | None = None,
     zoo: Zoo | None = None,
     **options: Unpack[TrainOptions],
 ) -> Run:
@@ -69,36 +76,52 @@ def train(
     Args:
         recipe: a name from the zoo (``"fc-mnist"``), the path of a recipe file, or a recipe.
         out: the run directory; ``runs/NAME/TIME`` if None.
+        init: start from the weights of another run (its directory) or of a safetensors file. What fits by name and
+            shape is copied; a line on standard error says how much. The source is not needed afterwards.
         zoo: the plugins; looked up if None.
         options: the keyword arguments in ``TrainOptions``.
 
     Raises:
-        UsageError: a name or a setting is wrong, or parts do not fit; nothing was written.
+        UsageError: a name or a setting is wrong, parts do not fit, or nothing in ``init`` does; nothing was written.
         GanzooError: training could not continue; the run directory holds the last valid checkpoint, if one was saved.
         Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
             later.
     """
     _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
-    state = TrainingState(build(zoo, adapt(find_recipe(zoo, recipe), **options)))
+    source = initial.read(Path(init)) if init is not None else None
+    experiment = build(zoo, adapt(find_recipe(zoo, recipe), **options))
+    origin = initial.initialize(experiment.model, source) if source else None
+    state = TrainingState(experiment)
+    state.origin = origin
     dry_run(state)
+    if origin:
+        print(initial.in_words(origin), file=sys.stderr, flush=True)
     with RunDirectory.create(Path(out) if out is not None else None, state.experiment.recipe) as directory:
         Trainer(state, directory, zoo).run()
     return _finished(directory, state, zoo)
 
 
-def resume(directory: str | PathLike[str], *, zoo: Zoo | None = None, **options: Unpack[ResumeOptions]) -> Run:
-    """Resume a run from its newest valid checkpoint, bit for bit as if it had never stopped. A run without a checkpoint
-    starts over.
+def resume(
+    directory: str | PathLike[str],
+    *,
+    accept_new_data: bool = False,
+    zoo: Zoo | None = None,
+    **options: Unpack[ResumeOptions],
+) -> Run:
+    """Resume a run from its newest valid checkpoint, bit for bit as if it had never stopped. A run that never saved one
+    starts over. If its checkpoints are gone, nothing is changed.
 
     Args:
         directory: the run directory.
+        accept_new_data: continue even if the dataset has other examples than before; this is recorded in run.json.
         zoo: the plugins; looked up if None.
-        options: the keyword arguments in ``ResumeOptions``.
+        options: the keyword arguments in ``ResumeOptions``. Each change is recorded in run.json, with its step.
 
     Raises:
-        UsageError: this is not a run directory, or the run is already past the requested length.
-        GanzooError: another process is training here, no checkpoint is valid, or training could not continue.
+        UsageError: this is not a run directory, the run is already past the requested length, a setting cannot change
+            in a run, or the dataset is not the one it was trained with.
+        GanzooError: another process is training here, no checkpoint is there or valid, or training could not continue.
         Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
             later.
     """
@@ -106,8 +129,17 @@ def resume(directory: str | PathLike[str], *, zoo: Zoo | None = None, **options:
     zoo = zoo or Zoo()
     run = RunDirectory.open(Path(directory))
     with run.locked():
-        state = TrainingState(build(zoo, adapt(run.recipe, **options)))
-        if saved := newest_checkpoint(run):
+        saved = newest_checkpoint(run)  # first: without one, nothing is changed
+        experiment = _rebuilt(zoo, run, **options)
+        try:
+            state = TrainingState(experiment)
+        except UsageError:  # such as a batch that is larger than the dataset: if that has changed, say so
+            if saved and not accept_new_data:
+                changed_data(saved.rest, facts_of(experiment.dataset), accept=False, step=saved.step)
+            raise
+        known = len(saved.rest.get("changes", [])) if saved else 0
+        if saved:
+            state.accept_new_data = accept_new_data or accepted(run.status.get("changes"), state.stream.facts)
             state.load_state_dict(saved)
         if state.step > state.total_steps:
             raise UsageError(
@@ -117,6 +149,7 @@ def resume(directory: str | PathLike[str], *, zoo: Zoo | None = None, **options:
         if state.step < state.total_steps or run.status.get("state") != "finished":
             run.rewind(state.step, state.rollbacks)
             run.write_recipe(state.experiment.recipe)
+            _tell(state.changes[known:])
             Trainer(state, run, zoo).run()
         else:
             warn(f"{run.path} is finished, at step {state.step}. Give more --epochs or --steps to continue.")
@@ -169,6 +202,34 @@ def _check_names(function: str, options: Iterable[str], known: type) -> None:
     for name in options:
         if name not in known.__annotations__:
             raise TypeError(f"{function}() has no argument {name!r}. {nearest(name, known.__annotations__)}")
+
+
+def _rebuilt(zoo: Zoo, run: RunDirectory, **options: Unpack[ResumeOptions]) -> Experiment:
+    """Return the experiment of a run with these changes.
+
+    Raises:
+        UsageError: a setting cannot change in a run (its present value is no change), or as ``build``.
+    """
+    recipe = run.recipe
+    adapted = adapt(recipe, **options)
+    settings = options.get("settings") or {}
+    places = zoo.part("data", recipe.data.name).load().location_options
+    check_paths([p for p, value in settings.items() if recipe.with_setting(p, value) != recipe], run.path, places)
+    try:
+        return build(zoo, adapted)
+    except UsageError as error:
+        for place in places:
+            if f"data.{place} = " in str(error):
+                hint = f"If the data were moved, say where they are: ganzoo resume {run.path} --set data.{place}=FOLDER"
+                raise UsageError(f"{error} {hint}") from error
+        raise
+
+
+def _tell(changes: Iterable[Change]) -> None:
+    """Print the changes that matter for the weights, and where the data are."""
+    for change in changes:
+        if not change["setting"].startswith("train."):
+            print(in_words(change), file=sys.stderr, flush=True)
 
 
 def _finished(directory: RunDirectory, state: TrainingState, zoo: Zoo) -> Run:

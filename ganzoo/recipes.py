@@ -255,13 +255,15 @@ def _table(value: Any, what: str) -> Settings:
 
 
 def _for_all_players(optimizer: Settings, name: str, value: Any) -> Settings:
-    """Change a setting of every player's optimizer: it is removed from the tables of single players. Another optimizer
-    drops the settings of the old one."""
+    """Change a setting of every player's optimizer: it is removed from the tables of single players, except those with
+    another optimizer, which inherit nothing. Another optimizer drops the settings of the old one."""
     if name == "name" and value != optimizer.get("name", "adam"):
         return {"name": value}
     tables = {key: inner for key, inner in optimizer.items() if isinstance(inner, Mapping)}
+    shared = optimizer.get("name", "adam")
     own = {player: {k: v for k, v in table.items() if k != name} for player, table in tables.items()}
-    return {**optimizer, **own, name: value}
+    others = {p: {**own[p], name: value} for p, table in tables.items() if table.get("name", shared) != shared}
+    return {**optimizer, **own, **others, name: value}
 
 
 def _with(settings: Settings, path: list[str], value: Any, full_path: str) -> Settings:

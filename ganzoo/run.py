@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganzoo import export, randomness
 from ganzoo.data import Dataset, Field
-from ganzoo.errors import GanzooError, UsageError, warn
+from ganzoo.errors import UsageError, warn
 from ganzoo.evaluation import draw
 from ganzoo.evaluation.evaluator import Evaluator
 from ganzoo.export import Exported
@@ -20,6 +20,7 @@ from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
 from ganzoo.runs.directory import RunDirectory
 from ganzoo.runs.records import Record
+from ganzoo.runs.recovery import newest_checkpoint
 from ganzoo.training.experiment import build_data, build_model, choose_device
 from ganzoo.zoo import Zoo
 
@@ -217,22 +218,6 @@ def load(
             f"different runs? {error}"
         ) from error
     return Run(run.path, recipe, saved.step, fields, model, target, str(checkpoint), zoo)
-
-
-def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
-    """Return the newest valid checkpoint, with a warning about those that were skipped; None if there are none.
-
-    Raises:
-        GanzooError: there are checkpoints, but none is valid.
-    """
-    paths = list(checkpoint.saved(run.checkpoints))
-    saved, errors = checkpoint.latest_valid(paths)
-    if paths and saved is None:
-        text = "\n".join(map(str, errors))
-        raise GanzooError(f"No checkpoint of {run.path} is valid:\n{text}\nRetrain from its recipe.toml.")
-    for error in errors:
-        warn(f"{error} Using the previous one.")
-    return saved
 
 
 def _chosen(run: RunDirectory, which: str) -> Checkpoint:

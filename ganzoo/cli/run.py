@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 @click.argument("recipe")
 @options.training()
 @options.settings("Any setting, such as model.latent_dim=64")
+@click.option(
+    "--init",
+    metavar="DIR|FILE",
+    type=click.Path(path_type=Path),
+    help="Start from the weights of another run, or of a .safetensors file, as far as they fit.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory.  [default: runs/RECIPE/TIME]")
 def command(recipe: str, **arguments: Any) -> None:
     """Train a recipe.

@@ -79,8 +79,8 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, spare: int | None = No
 
 
 def saved(folder: Path) -> Iterator[Path]:
-    """Yield the checkpoints of a folder, newest first."""
-    paths = (path for path in folder.glob("step-*") if path.is_dir())
+    """Yield the checkpoints of a folder, newest first. A dangling link counts: ``load`` says that it is damaged."""
+    paths = (path for path in folder.glob("step-*") if path.is_dir() or (path.is_symlink() and not path.exists()))
     steps = {int(match[1]): path for path in paths if (match := _NAME.fullmatch(path.name))}
     for step in sorted(steps, reverse=True):
         yield steps[step]
@@ -220,7 +220,10 @@ def _sums(contents: Mapping[str, bytes]) -> bytes:
 
 
 def _remove(path: Path) -> None:
-    """Remove a checkpoint. A kill on the way leaves no partial one under its name."""
+    """Remove a checkpoint. A kill on the way leaves no partial one under its name. Of a link, only the link goes."""
+    if path.is_symlink():
+        path.unlink()
+        return
     doomed = path.with_name(f".{path.name}.old{TEMPORARY}")
     path.rename(doomed)
     shutil.rmtree(doomed)

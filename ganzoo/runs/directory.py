@@ -115,8 +115,10 @@ class RunDirectory:
             return {}
         return status if isinstance(status, dict) else {}
 
-    def write_status(self, info: RunInfo, state: str, reason: str, step: int, seconds: float) -> None:
-        """Write run.json: the progress of the run, and its environment."""
+    def write_status(
+        self, info: RunInfo, state: str, reason: str, step: int, seconds: float, history: Mapping[str, Any]
+    ) -> None:
+        """Write run.json: the progress of the run, its history, and its environment."""
         before = self.status
         now = datetime.now(UTC).isoformat(timespec="seconds")
         status = {
@@ -126,6 +128,7 @@ class RunDirectory:
             "step": step,
             "total_steps": info.total_steps,
             "seconds": round(seconds, 3),
+            **history,
             "started": before.get("started", now),
             "updated": now,
             "seed": info.recipe.train["seed"],
@@ -178,6 +181,10 @@ class RunDirectory:
     def picture(self, name: str, step: int) -> Path:
         """Return the path of a picture of that step."""
         return self.samples / f"{name}-{step:08d}.png"
+
+    def picture_steps(self) -> list[int]:
+        """Return the steps of the pictures in ``samples``."""
+        return [int(match[1]) for path in self.samples.glob("*.png") if (match := _PICTURE.fullmatch(path.name))]
 
     def rewind(self, step: int, rollbacks: int) -> None:
         """Remove what a stopped session left behind after ``step``, its last checkpoint, and unfinished files. The

@@ -5,6 +5,8 @@ resumed run gets the same batches as an uninterrupted one. Cached and streamed d
 """
 
 from collections.abc import Collection, Iterator
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset as TorchDataset
 from ganzoo import randomness
 from ganzoo.data import Batch, Dataset
 from ganzoo.errors import UsageError
+from ganzoo.training import identity
 from ganzoo.training.settings import TrainSettings
 from ganzoo.training.signals import sigint_ignored
 
@@ -54,6 +57,11 @@ class BatchStream:
         needed = self._needed(tensors or {})
         fits = settings.cache_on_device == "always" or sum(t.nbytes for t in needed.values()) <= _capacity(device)
         self.cached = {name: t.to(device) for name, t in needed.items()} if tensors is not None and fits else None
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What the dataset is, as a checkpoint keeps it."""
+        return identity.facts_of(self.dataset)
 
     def batches(self, step: int) -> Iterator[Batch]:
         """Yield the batches of the steps after ``step``, without end."""

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from ganzoo import randomness
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError, UsageError
+from ganzoo.errors import GanzooError
 from ganzoo.loss import LossTerm, Penalty, Terms, Turn
 from ganzoo.model import Model
-from ganzoo.recipes import PARTS, Recipe
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
+from ganzoo.training import identity
 from ganzoo.training.batches import BatchStream
 from ganzoo.training.ema import EMA
 from ganzoo.training.experiment import Experiment
+from ganzoo.training.identity import Change
 from ganzoo.training.players import build_players
 from ganzoo.training.scalars import NonFinite, ScalarBuffer
 from ganzoo.training.turns import build_turns, joined, penalty_terms
@@ -34,6 +35,10 @@ class TrainingState:
     Attributes:
         step: number of steps done.
         seconds: seconds spent training, over all sessions.
+        saved_step: step of the last checkpoint; None before the first.
+        accept_new_data: load a checkpoint of a run on another dataset if the networks fit it.
+        changes: what a resume has changed, each with its step; see identity.py.
+        origin: what the initial weights were copied from; see initial.py. None if they are random.
         rollbacks: how often it returned to an earlier checkpoint, with other noise, after an alarm.
         best: metric, value and step of the best checkpoint, or None.
         rng: the source of all noise in the losses.
@@ -60,6 +65,10 @@ class TrainingState:
         self.rng = randomness.generator(seed, "noise", device=device)
         self.step = 0
         self.seconds = 0.0
+        self.saved_step: int | None = None
+        self.accept_new_data = False
+        self.changes: list[Change] = []
+        self.origin: dict[str, Any] | None = None
         self.rollbacks = 0
         self.best: dict[str, Any] | None = None
         self.total_steps = self.settings.steps or self.settings.epochs * self.stream.steps_per_epoch
@@ -143,6 +152,11 @@ class TrainingState:
             for name, player in scheduled.items()
         }
 
+    @property
+    def history(self) -> dict[str, Any]:
+        """What run.json says about the past of the run."""
+        return {"saved": self.saved_step, "changes": self.changes, "init": self.origin}
+
     def state_dict(self) -> Checkpoint:
         """Return everything needed to continue as if training had never stopped.
 
@@ -163,8 +177,11 @@ class TrainingState:
             ema=checkpoint.to_cpu(self.ema.tensors) if self.ema else {},
             training=packed,
             rest={
-                "settings": _identity(self.experiment.recipe),
-                "fields": {name: field.plain() for name, field in self.experiment.dataset.fields.items()},
+                "settings": identity.settings_of(self.experiment.recipe),
+                "fields": self.stream.facts["fields"],
+                "data": self.stream.facts,
+                "changes": self.changes,
+                "init": self.origin,
                 "seconds": self.seconds,
                 "best": self.best,
                 "rollbacks": self.rollbacks,
@@ -177,16 +194,10 @@ class TrainingState:
         """Restore what ``state_dict`` returned, bit for bit.
 
         Raises:
-            UsageError: recipe.toml was changed in a way that a resume does not allow.
+            UsageError: recipe.toml or the dataset was changed in a way that a resume does not allow.
             GanzooError: the checkpoint does not fit.
         """
-        for name, value in _identity(self.experiment.recipe).items():
-            trained = saved.rest.get("settings", {}).get(name, {})
-            if any(value.get(key) != setting for key, setting in trained.items()):  # newer versions may add settings
-                raise UsageError(
-                    f"{name!r} in recipe.toml differs from what this run was trained with. Restore these values "
-                    f"({trained}), or start a new run: ganzoo run DIR/recipe.toml."
-                )
+        changes = self._changes_since(saved)
         try:
             state = checkpoint.unpack(saved.training, saved.rest["structure"])
             self.at(saved.step)
@@ -202,9 +213,24 @@ class TrainingState:
             self.rng.set_state(state["rng"].pop("noise"))
             self.global_random = (state["rng"], saved.rest["random"])
             self.step, self.seconds, self.best = saved.step, saved.rest["seconds"], saved.rest["best"]
-            self.rollbacks = saved.rest.get("rollbacks", 0)
+            self.changes = [*saved.rest.get("changes", []), *changes]
+            self.origin = saved.rest.get("init")
+            self.saved_step, self.rollbacks = saved.step, saved.rest.get("rollbacks", 0)
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
+
+    def _changes_since(self, saved: Checkpoint) -> list[Change]:
+        """Return what differs from the settings and the dataset of a checkpoint.
+
+        Raises:
+            UsageError: as ``load_state_dict``.
+        """
+        recipe, places, step = self.experiment.recipe, self.experiment.dataset.location_options, saved.step
+        settings = saved.rest.get("settings", {})
+        return [
+            *identity.changed_settings(settings, recipe, list(self.model.players), places, step),
+            *identity.changed_data(saved.rest, self.stream.facts, self.accept_new_data, step),
+        ]
 
     def roll_back(self, saved: Checkpoint) -> None:
         """Return to a checkpoint and draw other noise from there on, determined by the seed and the number of
@@ -252,13 +278,6 @@ def _restore(term: LossTerm, state: Mapping[str, Tensor]) -> None:
     if state.keys() != _saved(term).keys():
         raise RuntimeError(f"the state of {type(term).__name__} has other entries: {', '.join(sorted(state))}")
     term.load_state_dict(dict(state), strict=False)
-
-
-def _identity(recipe: Recipe) -> dict[str, Any]:
-    """Return the settings that identify a run: a checkpoint with other values belongs to another run."""
-    parts = {kind: {"name": part.name, **part.options} for kind in PARTS for part in (getattr(recipe, kind),)}
-    train = {key: recipe.train[key] for key in ("batch_size", "seed", "ema", "augment", "instance_noise")}
-    return {**parts, "penalties": dict(recipe.penalties), "optimizer": dict(recipe.optimizer), "train": train}
 
 
 def _sum(terms: Mapping[str, Tensor]) -> Tensor:

@@ -77,9 +77,11 @@ class Trainer:
                 self.directory.rewind(target.step, state.rollbacks)
             if state.best and not checkpoint.path_of(self.directory.checkpoints, state.best["step"]).exists():
                 state.best = None  # it has been removed since this checkpoint was written
+            self._write_status("running", "")
             self.observers.start(self.zoo, self.info)
             randomness.set_global_state(*state.global_random)
-            self._write_status("running", "")
+            if state.origin and state.saved_step is None:
+                self._save()  # so that the source is not needed again
             try:
                 self._train(signals)
             except NonFinite as error:
@@ -230,11 +232,13 @@ class Trainer:
         state = self.state
         spare = state.best["step"] if state.best else None
         path = checkpoint.save(self.directory.checkpoints, state.state_dict(), self.settings.keep, spare)
+        state.saved_step = state.step
         self._write_status("running", "")
         self.observers.tell("on_checkpoint", state.step, path)
 
     def _write_status(self, name: str, reason: str) -> None:
-        self.directory.write_status(self.info, name, reason, self.state.step, self.state.seconds)
+        state = self.state
+        self.directory.write_status(self.info, name, reason, state.step, state.seconds, state.history)
 
     # --- alarms and rollbacks ---------------------------------------------------------------------------------------
 

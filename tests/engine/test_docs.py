@@ -125,7 +125,8 @@ def test_commands_exist_and_accept_their_options(page):
         given = {key: value for key, value in command.make_context(name, words).params.items() if value != "OTHER"}
         recipe = given.pop("recipe", None)
         if recipe in recipes and name in ("run", "check"):
-            given.pop("out", None)
+            for option in ("out", "init"):
+                given.pop(option, None)
             check_settings(zoo, api.adapt(zoo.recipe(recipe), **given))
 
 

@@ -226,10 +226,22 @@ def test_a_removed_checksum_is_noticed(workplace):
 def test_a_run_whose_recipe_was_changed_is_not_resumed(ganzoo, workplace):
     ganzoo("run", "fc-mnist", *TINY, "--steps", 5, "--out", "run")
     recipe = workplace / "run/recipe.toml"
-    recipe.write_text(recipe.read_text().replace("lr = 0.0003", "lr = 0.5"))
+    original = recipe.read_text()
+    for old, new, path in (
+        ("latent_dim = 126", "latent_dim = 12", "model.latent_dim"),
+        ("batch_size = 16", "batch_size = 8", "train.batch_size"),
+        ('name = "adam"', 'name = "adamw"', "optimizer.name"),
+    ):
+        assert old in original
+        recipe.write_text(original.replace(old, new))
+        result = ganzoo("resume", "run", "--steps", 9)
+        assert result.code == 2
+        assert f"The run was trained with {path} = " in result.err
+        assert "--init DIR" in result.err
+    recipe.write_text(original.replace("lr = 0.0003", "lr = 0.5"))  # this may change
     result = ganzoo("resume", "run", "--steps", 9)
-    assert result.code == 2
-    assert "'optimizer' in recipe.toml differs" in result.err
+    assert result.code == 0
+    assert "From step 5 on: optimizer.lr = 0.5 instead of 0.0003." in result.err
 
 
 def test_two_processes_cannot_start_in_one_directory(workplace):

@@ -216,6 +216,11 @@ def test_several_shards_are_one_dataset(pictures, small_shards, monkeypatch):
     streamed = Folder(path="pictures", size=8)
     assert streamed.tensors() is None
     assert [int(streamed[i]["image"][0, 0, 0]) for i in range(11)] == ALL[:11]
+    assert streamed.fingerprint() == dataset.fingerprint()
+    pictures.rename("moved")
+    assert Folder(path="moved", size=8).fingerprint() == dataset.fingerprint()
+    write(Path("moved/03.png"), 61)
+    assert Folder(path="moved", size=8).fingerprint() != dataset.fingerprint()
 
 
 def test_a_changed_picture_renews_only_its_shard(pictures, small_shards, decodings):

@@ -34,6 +34,8 @@ Split = Annotated[Literal["train", "test"], Option("Training or test images")]
 class FashionMNIST(TensorDataset):
     """Clothes: ``image`` (1, 28, 28) in [-1, 1] and ``label`` 0 to 9; 60,000 training and 10,000 test images."""
 
+    location_options = ("root",)
+
     def __init__(self, *, root: Root = "data", split: Split = "train") -> None:
         kind = torchvision.datasets.FashionMNIST
         folder = Path(root).expanduser()
@@ -48,6 +50,7 @@ class CIFAR10(TensorDataset):
     """Animals and vehicles: ``image`` (3, 32, 32) in [-1, 1] and ``label`` 0 to 9; 50,000 training and 10,000 test
     images."""
 
+    location_options = ("root",)
     metrics = ("kid", "prdc")
     extractor = "thumbnail"  # 3,072 raw numbers would also work, but take a minute
 
@@ -65,6 +68,8 @@ class CIFAR10(TensorDataset):
 class CelebA(Pictures):
     """Aligned faces: ``image`` (3, size, size) in [-1, 1], the central 178x178 of 178x218 pixels, resized; 162,770
     training, 19,867 validation and 19,962 test images. Decoded once into the cache."""
+
+    location_options = ("root", "cache")
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ memory.
 The cache is described in cache.py, the treatment of a picture in decode.py, and which files count in listing.py.
 """
 
+import hashlib
+import json
 import os
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
@@ -71,6 +73,14 @@ class Pictures(Dataset):
             self._tensors = self._with_labels(pixels, slice(None))
         return self._tensors
 
+    def fingerprint(self) -> str:
+        """Return a hash of all pictures and labels, shard by shard: also if they exceed the memory."""
+        labels = [] if self._labels is None else self._labels.tolist()
+        digest = hashlib.sha256(json.dumps([len(self), self.class_names, labels]).encode())
+        for pixels in self._pixels:
+            digest.update(pixels.contiguous().numpy().data)
+        return digest.hexdigest()
+
     def __getstate__(self) -> Mapping[str, object]:
         return {**vars(self), "_pixels": None, "_tensors": None}
 
@@ -96,6 +106,8 @@ class Folder(Pictures):
         UsageError: there is no such folder, it has no pictures, or some are unreadable and ``broken`` is "stop".
         GanzooError: there is not enough disk space for the cache.
     """
+
+    location_options = ("path", "cache")
 
     def __init__(
         self,
