@@ -13,7 +13,7 @@ from ganzoo.recipes import PARTS, Recipe
 from ganzoo.run import Run
 from ganzoo.runs.directory import RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
-from ganzoo.training import initial
+from ganzoo.training import initial, processes
 from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
 from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words
@@ -87,6 +87,7 @@ def train(
         Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
             later.
     """
+    processes.check_single()
     _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
     source = initial.read(Path(init)) if init is not None else None
@@ -125,6 +126,7 @@ def resume(
         Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
             later.
     """
+    processes.check_single()
     _check_names("resume", options, ResumeOptions)
     zoo = zoo or Zoo()
     run = RunDirectory.open(Path(directory))

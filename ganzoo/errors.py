@@ -3,9 +3,13 @@
 The command line prints these as one message and exits with ``exit_code``. Any other exception that escapes is a bug.
 """
 
+import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from difflib import get_close_matches
+
+from ganzoo.console import clean
 
 
 class GanzooError(Exception):
@@ -48,10 +52,38 @@ def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> Usag
 
 def format_error(error: BaseException) -> str:
     """Return an exception as one line: its message, preceded by its type unless it is one of ours."""
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an error of a plugin, whose text is an error itself
+        text = "(its message cannot be shown)"
     return text if isinstance(error, GanzooError) else f"{type(error).__name__}: {text}"
 
 
+_MEMORY = ("Out of memory", "Use a smaller --batch-size, fewer samples, or --set train.cache_on_device=never")
+_SHORTAGES = {  # libraries raise RuntimeError for these; only the text tells them from mistakes in the code
+    r"shared memory|unable to (write to file|mmap|open shared).*torch_": (
+        "Out of shared memory (/dev/shm), through which loader processes pass batches",
+        "Give it more room, or use --set train.num_workers=0",
+    ),
+    r"DataLoader worker .*(killed by signal|exited unexpectedly)": (
+        "A loader process was killed or ended unexpectedly, which often means that memory ran out",
+        "Use fewer processes, or none: --set train.num_workers=0",
+    ),
+    r"can't allocate memory|not enough memory|out of memory|Cannot allocate memory": _MEMORY,
+}
+
+
+def shortage(error: BaseException) -> tuple[str, str] | None:
+    """Return what the machine ran out of, and a remedy, in words without a period; None if this is another error."""
+    if isinstance(error, RuntimeError | OSError):
+        for pattern, words in _SHORTAGES.items():
+            if re.search(pattern, str(error), re.IGNORECASE | re.DOTALL):
+                return words
+    return _MEMORY if isinstance(error, MemoryError) else None
+
+
 def warn(message: str) -> None:
-    """Print a warning to standard error; the work continues."""
-    print(f"Warning: {message}", file=sys.stderr, flush=True)
+    """Print a warning to standard error; the work continues, even if there is no standard error."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(f"Warning: {clean(message)}", file=sys.stderr, flush=True)

@@ -7,13 +7,13 @@ It lies in the folder ``evidence/`` beside the recipe's registry file. In a chec
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganzoo import toml
 from ganzoo.errors import UsageError, nearest
-from ganzoo.files import write_atomically
+from ganzoo.files import make_folder, write_atomically
 
 Evidence = Mapping[str, Any]
 """Empty if nothing was measured; otherwise the keys of ``_TYPES``."""
@@ -52,12 +52,13 @@ def read(registry: Path, name: str) -> Evidence:
         UsageError: the file cannot be read or is malformed.
     """
     path = path_of(registry, name)
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"Cannot read the evidence {path}: {error}. Restore it, or delete it.") from error
+    try:
+        found = toml.read(path)
+        toml.check(found, str(path))
+    except UsageError as error:
+        raise UsageError(f"Cannot read the evidence. {error} Restore it, or delete it.") from error
     for key, value in found.items():
         if key not in _TYPES:
             raise UsageError(f"Unknown key {key!r} in {path}. {nearest(key, _TYPES)}")
@@ -75,7 +76,7 @@ def write(registry: Path, name: str, evidence: Evidence) -> Path:
         OSError: it cannot be written.
     """
     path = path_of(registry, name)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     lines = [f"# Written by 'ganzoo reproduce {name}'. Do not edit."]
     lines += [f"{key} = {_toml(value)}" for key, value in evidence.items() if key not in ("last", "best")]
     for key in ("last", "best"):

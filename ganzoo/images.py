@@ -1,10 +1,13 @@
 """Pictures: conversions between float images in [-1, 1] and bytes, grids, and PNG files."""
 
+import io
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
+
+from ganzoo.files import write_atomically
 
 
 def drawable(samples: Tensor) -> bool:
@@ -55,5 +58,11 @@ def to_pil(picture: Tensor) -> Image.Image:
 
 
 def save(picture: Tensor, path: Path) -> None:
-    """Write a picture (3, H, W) in [0, 1] as PNG."""
-    to_pil(picture).save(path, format="PNG")
+    """Write a picture (3, H, W) in [0, 1] as PNG.
+
+    Raises:
+        OSError: it could not be written; an older file of that name is untouched.
+    """
+    buffer = io.BytesIO()
+    to_pil(picture).save(buffer, format="PNG")
+    write_atomically(path, buffer.getvalue(), sync=False)

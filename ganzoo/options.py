@@ -158,5 +158,8 @@ def _complaint(where: str, error: Any) -> str:
 
 
 def _shortened(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or nesting without end
+        text = f"a value of the type {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."

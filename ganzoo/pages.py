@@ -11,6 +11,7 @@ from pathlib import Path
 from ganzoo import evidence, recipes
 from ganzoo.errors import GanzooError
 from ganzoo.evidence import Evidence, with_spread
+from ganzoo.files import make_folder, write_atomically
 from ganzoo.recipes import Recipe, text_of
 from ganzoo.source import source_of
 from ganzoo.zoo import Zoo
@@ -61,8 +62,8 @@ def write_pages(zoo: Zoo, registry: Path, name: str) -> list[Path]:
     found = all_pages(zoo, registry)
     wanted = [path for path in found if path.stem in (name, "index")]
     for path in wanted:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(found[path], encoding="utf-8")
+        make_folder(path.parent)
+        write_atomically(path, found[path].encode())
     return wanted
 
 

@@ -11,7 +11,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from ganzoo.errors import GanzooError, UsageError, format_error
+from ganzoo.errors import GanzooError, UsageError, format_error, shortage
+from ganzoo.guard import Guarded
 from ganzoo.recipes import PartChoice
 
 
@@ -73,8 +74,9 @@ class Part:
             GanzooError: the import fails, or it is not what its plugin says; the message names the plugin.
         """
         try:
-            found = import_object(self.target)
-        except (Exception, SystemExit) as error:
+            with Guarded():
+                found = import_object(self.target)
+        except Exception as error:
             raise GanzooError(
                 f"{self.name!r} of the plugin {self.plugin} cannot be imported from {self.target!r}: "
                 f"{format_error(error)}"
@@ -121,12 +123,15 @@ class ResolvedPart:
     def blamed(self) -> Iterator[None]:
         """Turn errors within the block into a ``UsageError`` that names the part and its plugin."""
         try:
-            yield
+            with Guarded():
+                yield
         except GanzooError:
             raise
         except ValueError as error:
             raise UsageError(f"The {self.words} does not fit: {error}.") from error
         except Exception as error:
+            if lacking := shortage(error):
+                raise GanzooError(f"{lacking[0]}, while the {self.words} was built. {lacking[1]}.") from error
             raise UsageError(
                 f"The {self.words} of the plugin {self.part.plugin} could not be built with these settings: "
                 f"{format_error(error)}."

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganzoo.errors import GanzooError, format_error
+
 
 def derive(seed: int, *name: object) -> int:
     """Return a 63-bit seed for the stream of that name. Streams with different names are independent."""
@@ -55,15 +57,25 @@ def global_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def set_global_state(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> None:
-    """Restore what ``global_state`` returned."""
-    torch.set_rng_state(tensors["torch"])
-    for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        if f"cuda:{i}" in tensors:
-            torch.cuda.set_rng_state(tensors[f"cuda:{i}"], i)
-    name, keys, position, has_gauss, gauss = rest["numpy"]
-    np.random.set_state((name, np.asarray(keys, dtype=np.uint32), position, has_gauss, gauss))
-    version, words, gauss_next = rest["python"]
-    random.setstate((version, tuple(words), gauss_next))
+    """Restore what ``global_state`` returned.
+
+    Raises:
+        GanzooError: it is something else, such as a checkpoint that was edited.
+    """
+    try:
+        torch.set_rng_state(tensors["torch"])
+        for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+            if f"cuda:{i}" in tensors:
+                torch.cuda.set_rng_state(tensors[f"cuda:{i}"], i)
+        name, keys, position, has_gauss, gauss = rest["numpy"]
+        np.random.set_state((name, np.asarray(keys, dtype=np.uint32), position, has_gauss, gauss))
+        version, words, gauss_next = rest["python"]
+        random.setstate((version, tuple(words), gauss_next))
+    except (RuntimeError, ValueError, TypeError, LookupError, OverflowError) as error:
+        raise GanzooError(
+            f"The state of the random generators is damaged: {format_error(error)}. If it is that of a checkpoint, "
+            "delete the checkpoint: the previous one is then used."
+        ) from error
 
 
 def deterministic(device: torch.device) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import tomli_w
 
+from ganzoo import toml
 from ganzoo.errors import UsageError, nearest
 
 PARTS = ("data", "model", "loss")
@@ -90,6 +91,8 @@ class Recipe:
             raise UsageError(f"Unknown setting {path!r}: it starts with {head!r}. {nearest(head, known)}")
         if not rest or "" in rest:
             raise UsageError(f"The setting {path!r} lacks a name: write {head}.NAME=VALUE.")
+        if len(rest) >= toml.DEPTH:
+            raise UsageError(f"The setting {path[:40]!r}... has too many names.")
         if head in PARTS:
             part: PartChoice = getattr(self, head)
             if rest == ["name"]:
@@ -115,7 +118,7 @@ def read(path: Path) -> Iterator[tuple[str, "Recipe | UsageError"]]:
     Raises:
         UsageError: the file cannot be read, or is not TOML.
     """
-    for name, table in _load(path).items():
+    for name, table in toml.read(path).items():
         try:
             yield name, _recipe(name, table, path)
         except UsageError as error:
@@ -144,7 +147,7 @@ def text_of(path: Path, name: str) -> str:
     Raises:
         UsageError: as ``read``.
     """
-    table = _load(path)[name]
+    table = toml.read(path)[name]
     lines = path.read_text(encoding="utf-8").splitlines()
     head = re.compile(rf"""\s*\[\s*["']?{re.escape(name)}["']?\s*[].]""")
     start = next((n for n, line in enumerate(lines) if head.match(line)), 0)
@@ -173,10 +176,14 @@ def to_toml(recipe: Recipe) -> str:
 
 
 def parse_value(text: str) -> Any:
-    """Return what a user typed after ``=``: a TOML value (64, 3e-4, true, [1, 2], "text"), or else the bare text."""
+    """Return what a user typed after ``=``: a TOML value (64, 3e-4, true, [1, 2], "text"), or else the bare text.
+
+    Raises:
+        UsageError: an integer is too large, or lists are nested too deeply.
+    """
     try:
-        return tomllib.loads(f"value = {text}")["value"] if "\n" not in text else text
-    except (ValueError, RecursionError):
+        return toml.parse_value(text) if "\n" not in text else text
+    except ValueError:
         return text
 
 
@@ -192,24 +199,13 @@ def parse_bound(text: Any, what: str) -> tuple[str, float]:
     return match[1], float(match[2])
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"Cannot read {path}: {reason}.") from error
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError; so is an impossible date
-        raise UsageError(f"{path} is not valid TOML: {error}.") from error
-
-
 def _recipe(name: str, table: Any, path: str | PathLike[str]) -> Recipe:
     where = f"[{name}] of {path}"
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"{where}: the name of a recipe is letters, digits, '.', '_' and '-', starting with a letter or digit."
         )
+    toml.check(table, where)
     if not isinstance(table, dict):
         raise UsageError(f"{where}: a recipe is a table, [{name}], not {name} = {table!r}.")
     for key in table:

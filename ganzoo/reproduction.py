@@ -6,7 +6,6 @@ Called by ``ganzoo reproduce``. Runs that exist already, because an earlier atte
 
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import time
@@ -21,6 +20,7 @@ import torch
 from ganzoo import api, images, options
 from ganzoo.errors import UsageError
 from ganzoo.evaluation.evaluator import Evaluator
+from ganzoo.files import make_folder, write_atomically
 from ganzoo.pages import Places
 from ganzoo.recipes import Recipe, to_toml
 from ganzoo.run import Run, load
@@ -106,7 +106,7 @@ def save_pictures(run: Run, registry: Path) -> list[Path]:
         OSError: they cannot be written.
     """
     name, folder = run.recipe.name, Places.of(registry, run.recipe.name).pictures
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     pictures = images.pictures(run.sample(64, seed=0))
     if pictures is not None and len(pictures) == 1:  # a scatter plot: the more points, the better
         pictures = images.pictures(run.sample(2000, seed=0))
@@ -118,7 +118,8 @@ def save_pictures(run: Run, registry: Path) -> list[Path]:
     names = {path.stem.rpartition("-")[0] for path in directory.samples.glob("*.png")}
     for what in sorted(names) if names - {"real", "fake"} else ():
         latest = max(directory.samples.glob(f"{what}-????????.png"))
-        written.append(Path(shutil.copyfile(latest, folder / f"{name}.{what}.png")))
+        written.append(folder / f"{name}.{what}.png")
+        write_atomically(written[-1], latest.read_bytes())
     return written
 
 

@@ -1,5 +1,6 @@
 """A trained run: load it from its directory, sample from it, measure it, export it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -222,8 +223,8 @@ def load(
 
 def _chosen(run: RunDirectory, which: str) -> Checkpoint:
     """Return the requested checkpoint: last, best, or a step."""
-    if which not in ("last", "best") and not which.isdecimal():
-        raise UsageError(f"checkpoint must be last, best or a step, not {which!r}.")
+    if not re.fullmatch("last|best|[0-9]{1,19}", which):
+        raise UsageError(f"checkpoint must be last, best or a step, not {which[:80]!r}.")
     last = newest_checkpoint(run) if which in ("last", "best") else None
     if last is None and which in ("last", "best"):
         raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")

@@ -3,7 +3,7 @@
 Each plugin is guarded separately, so that a broken one does not take the others down.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, distributions
@@ -15,6 +15,7 @@ import pluggy
 from ganzoo import evidence, hookspecs, recipes
 from ganzoo.errors import GanzooError, UsageError, format_error, nearest
 from ganzoo.evidence import Evidence
+from ganzoo.guard import Guarded
 from ganzoo.parts import KINDS, PLURALS, Part, Plugin
 from ganzoo.recipes import Recipe
 
@@ -59,8 +60,9 @@ class Zoo:
         self._entries: dict[str, list[Entry]] = {}
         for plugin, point in self._installed():
             self._add(plugin, point)
-        self._collect_parts()
-        self._collect_recipes()
+        self._call_hook("ganzoo_parts", self._collect_parts)
+        self._read_recipes(None, builtin_registry())
+        self._call_hook("ganzoo_registry", self._collect_recipes)
         self._report_collisions()
 
     def names(self, kind: str) -> list[str]:
@@ -164,80 +166,81 @@ class Zoo:
         try:
             if taken := next((p for p in self.plugins if p.name == plugin.name), None):
                 raise GanzooError(f"its name is taken by the plugin {taken}; uninstall one of the two")
-            module = point.load()
+            with Guarded():
+                module = point.load()
             if twin := next((p for p in self.plugins if p.module is module), None):
                 raise GanzooError(f"it names the module {point.value!r}, which is the plugin {twin} already")
-            self._manager.register(module, name=plugin.name)
+            with Guarded():
+                self._manager.register(module, name=plugin.name)
             registered = True
             for caller in self._manager.get_hookcallers(module) or ():
                 if not caller.has_spec():
                     known = [name for name in vars(hookspecs) if name.startswith("ganzoo_")]
                     raise GanzooError(f"there is no hook {caller.name!r}. {nearest(caller.name, known)}")
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             if registered:
                 self._manager.unregister(module)
             self.broken.append(Broken(plugin, format_error(error)))
         else:
             self.plugins.append(replace(plugin, module=module))
 
-    def _call_hook(self, hook: str) -> Iterator[tuple[Plugin, Any]]:
+    def _call_hook(self, hook: str, take: Callable[[Plugin, Any], None]) -> None:
+        """Call a hook of every plugin. ``take`` gets each answer, guarded too: its methods are the plugin's code."""
         for plugin in self.plugins:
             if not (caller := self.caller(plugin, hook)):
                 continue
             try:
-                answers = caller()
-            except (Exception, SystemExit) as error:
+                with Guarded():
+                    answers = caller()
+                    for answer in answers:
+                        take(plugin, answer)
+            except Exception as error:
                 self.broken.append(Broken(plugin, f"{hook} raised {format_error(error)}"))
                 continue
             if not answers:  # pluggy leaves out None
                 self.broken.append(Broken(plugin, f"{hook} returned nothing; does it lack a return?"))
-            yield from ((plugin, answer) for answer in answers)
 
-    def _collect_parts(self) -> None:
-        for plugin, answer in self._call_hook("ganzoo_parts"):
-            if not isinstance(answer, Mapping):
-                self.broken.append(Broken(plugin, f"ganzoo_parts must return a mapping, not {answer!r:.80}"))
-                continue
-            for plural, targets in answer.items():
-                if plural not in PLURALS:
-                    wrong = f"ganzoo_parts returned an unknown kind {plural!r:.80}. {nearest(str(plural), PLURALS)}"
-                    self.broken.append(Broken(plugin, wrong))
-                elif not isinstance(targets, Mapping):
-                    wrong = f"ganzoo_parts must map {plural!r} to a mapping, not {targets!r:.80}"
-                    self.broken.append(Broken(plugin, wrong))
-                else:
-                    self._add_parts(plugin, PLURALS[plural], targets)
+    def _collect_parts(self, plugin: Plugin, answer: Any) -> None:
+        if not isinstance(answer, Mapping):
+            self.broken.append(Broken(plugin, f"ganzoo_parts must return a mapping, not {answer!r:.80}"))
+            return
+        for plural, targets in answer.items():
+            if plural not in PLURALS:
+                wrong = f"ganzoo_parts returned an unknown kind {plural!r:.80}. {nearest(str(plural), PLURALS)}"
+                self.broken.append(Broken(plugin, wrong))
+            elif not isinstance(targets, Mapping):
+                wrong = f"ganzoo_parts must map {plural!r} to a mapping, not {targets!r:.80}"
+                self.broken.append(Broken(plugin, wrong))
+            else:
+                self._add_parts(plugin, PLURALS[plural], targets)
 
     def _add_parts(self, plugin: Plugin, kind: str, targets: Mapping[Any, Any]) -> None:
         for name, target in targets.items():
             if _is_target(name, target):
                 self._parts[kind].setdefault(name, []).append(Part(kind, name, target, plugin))
             else:
-                wrong = (
-                    f"ganzoo_parts must map names without '/' to 'module:object', not {name!r:.80} to {target!r:.80}"
-                )
-                self.broken.append(Broken(plugin, wrong))
+                wrong = "ganzoo_parts must map printable names without '/' to 'module:object', not "
+                self.broken.append(Broken(plugin, f"{wrong}{name!r:.80} to {target!r:.80}"))
 
-    def _collect_recipes(self) -> None:
-        files: list[tuple[Plugin | None, Path]] = [(None, builtin_registry())]
-        for plugin, answer in self._call_hook("ganzoo_registry"):
-            try:
-                path = Path(answer)
-            except TypeError:
-                self.broken.append(Broken(plugin, f"ganzoo_registry must return a path, not {answer!r:.80}"))
-                continue
-            if path.is_absolute():
-                files.append((plugin, path))
-            else:
-                text = f"ganzoo_registry must return an absolute path, such as Path(__file__).with_name({path.name!r})"
-                self.broken.append(Broken(plugin, text))
-        for source, path in files:
-            try:
-                for name, recipe in recipes.read(path):
-                    owner = source or self._owner(recipe)
-                    self._entries.setdefault(name, []).append(Entry(name, recipe, path, owner))
-            except UsageError as error:
-                self.broken.append(Broken(source or Plugin("ganzoo", OWN_DISTRIBUTION, ""), str(error)))
+    def _collect_recipes(self, plugin: Plugin, answer: Any) -> None:
+        try:
+            path = Path(answer)
+        except TypeError:
+            self.broken.append(Broken(plugin, f"ganzoo_registry must return a path, not {answer!r:.80}"))
+            return
+        if path.is_absolute():
+            self._read_recipes(plugin, path)
+        else:
+            text = f"ganzoo_registry must return an absolute path, such as Path(__file__).with_name({path.name!r})"
+            self.broken.append(Broken(plugin, text))
+
+    def _read_recipes(self, source: Plugin | None, path: Path) -> None:
+        try:
+            for name, recipe in recipes.read(path):
+                owner = source or self._owner(recipe)
+                self._entries.setdefault(name, []).append(Entry(name, recipe, path, owner))
+        except UsageError as error:
+            self.broken.append(Broken(source or Plugin("ganzoo", OWN_DISTRIBUTION, ""), str(error)))
 
     def _owner(self, recipe: Recipe | UsageError) -> Plugin | None:
         """Return the plugin that a recipe of the built-in catalog belongs to: the one that provides its model."""
@@ -270,7 +273,7 @@ def builtin_registry() -> Path:
 
 
 def _is_target(name: Any, target: Any) -> bool:
-    if not (isinstance(name, str) and isinstance(target, str)) or not name or "/" in name:
+    if not (isinstance(name, str) and isinstance(target, str)) or not name.isprintable() or not name or "/" in name:
         return False
     module, colon, attribute = target.partition(":")
     return bool(colon) and attribute.isidentifier() and all(piece.isidentifier() for piece in module.split("."))

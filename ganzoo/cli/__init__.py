@@ -1,5 +1,6 @@
 """The command line: one file per command, imported when it is called. Nothing here imports torch."""
 
+import errno
 import sys
 import traceback
 from collections.abc import Sequence
@@ -9,13 +10,19 @@ from typing import Any, NoReturn
 
 import click
 
-from ganzoo import __version__
-from ganzoo.errors import GanzooError, Interrupted, format_error, nearest
+from ganzoo import __version__, console
+from ganzoo.errors import GanzooError, Interrupted, format_error, nearest, shortage
 from ganzoo.zoo import BUILTIN_COMMANDS, Zoo
 
 
 class Commands(click.Group):
-    """ganzoo's own commands and those of plugins. Each is imported when it is needed."""
+    """ganzoo's own commands and those of plugins. Each is imported when it is needed.
+
+    Attributes:
+        called: the name of the command that was called last.
+    """
+
+    called = ""
 
     @cached_property
     def zoo(self) -> Zoo:
@@ -44,6 +51,7 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(f"Unknown command {args[0]!r}. {nearest(args[0], self.list_commands(ctx))}")
+        self.called = args[0]
         return super().resolve_command(ctx, args)
 
 
@@ -63,6 +71,8 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 
 _shown: list[bool] = []  # not empty: --debug was given
 
+_IN_FILES = ("run", "resume", "reproduce", "sample", "export", "new")  # their results are not on standard output
+
 _DEBUG = click.Option(
     ["--debug"],
     is_flag=True,
@@ -73,7 +83,7 @@ _DEBUG = click.Option(
 )
 
 
-@click.command(cls=Commands, params=[_DEBUG], context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("ganzoo", cls=Commands, params=[_DEBUG], context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ganzoo")
 def cli() -> None:
     """A zoo of GANs in which every GAN is a plugin.
@@ -95,26 +105,27 @@ def invoke(args: Sequence[str] | None = None) -> int:
         return error.exit_code
     except GanzooError as error:
         _show_traceback()
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {console.clean(str(error))}", err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as stop:
         cause = stop.__cause__ or stop  # click turns every KeyboardInterrupt into an Abort
         if isinstance(cause, Interrupted):
-            click.echo(f"Interrupted by {cause}", err=True)
+            click.echo(console.clean(f"Interrupted by {cause}"), err=True)
             return cause.exit_code
         click.echo("Stopped.", err=True)
         return 130
     except OSError as error:
         _show_traceback()
-        where = f": {error.filename}" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{where}", err=True)
-        return 1
-    except Exception as error:
+        where = f": {str(error.filename)[:200]}" if error.filename else ""
+        click.echo(console.clean(f"Error: {error.strerror or error}{where}"), err=True)
+        return 2 if error.errno == errno.ENAMETOOLONG else 1
+    except SystemExit:  # a command of a plugin decides itself
+        raise
+    except BaseException as error:
         _show_traceback()
-        click.echo(
-            f"Error: {format_error(error)}\nThis is a bug in ganzoo or in a plugin; --debug shows where it happened.",
-            err=True,
-        )
+        lacking, bug = shortage(error), "This is a bug in ganzoo or in a plugin; --debug shows where it happened."
+        text = f"{lacking[0]}. {lacking[1]}." if lacking else f"{format_error(error)}\n{bug}"
+        click.echo(f"Error: {console.clean(text)}", err=True)
         return 1
 
 
@@ -125,4 +136,11 @@ def _show_traceback() -> None:
 
 def main() -> NoReturn:
     """Entry point of the command ``ganzoo``."""
-    sys.exit(invoke())
+    with console.steady():
+        code = invoke()
+        lost = console.finish()
+        if lost and code == 0 and cli.called not in _IN_FILES:
+            click.echo(f"Error: The output could not be written: {getattr(lost, 'strerror', None) or lost}.", err=True)
+            code = 1
+        console.finish()
+    sys.exit(code)

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from ganzoo.cli import options
+from ganzoo.console import clean
 
 _COLORS = {"ok": "green", "problem": "red", "skipped": "yellow"}
 
@@ -23,9 +24,9 @@ def command(recipe: str, settings: dict[str, Any]) -> int:
     problems = 0
     for found in testing.examine(recipe, settings=settings):
         state = click.style(found.state.ljust(7), fg=_COLORS[found.state])
-        click.echo(f"  {state}  {found.check.ljust(37)}  {found.text}".rstrip())
+        click.echo(f"  {state}  {found.check.ljust(37)}  {clean(found.text)}".rstrip())
         if found.state == "problem":
             problems += 1
-            click.echo(f"           {'':37}  {click.style('do this:', bold=True)} {found.remedy}")
+            click.echo(f"           {'':37}  {click.style('do this:', bold=True)} {clean(found.remedy)}")
     click.echo(f"\n{recipe}: {f'{problems} problem(s)' if problems else 'all checks passed'}")
     return 1 if problems else 0

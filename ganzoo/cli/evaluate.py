@@ -60,7 +60,7 @@ def command(
     what = f"{number} other real samples" if records[0]["checkpoint"] == "real" else made
     data = records[0]["data"]
     source = ", ".join([data["name"], *(f"{key}={value}" for key, value in data.items() if key != "name")])
-    click.echo(f"{directory}: {what} vs. {number} real samples from {source}")
+    tables.say(f"{directory}: {what} vs. {number} real samples from {source}")
     tables.show(["METRIC", "VALUE", "BETTER", "SECONDS", "DETAILS"], [_row(record) for record in records])
 
 

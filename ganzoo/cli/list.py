@@ -42,9 +42,9 @@ def command(kind: str, task: str | None, as_json: bool) -> None:
         table = [[str(row[key]) or "-" for key in columns[:-1]] + [row["error"] or row[last] or "-"] for row in shown]
         tables.show([key.upper() for key in columns], table)
     if zoo.broken:
-        click.secho(f"\nBroken ({len(zoo.broken)}):", fg="red", bold=True)
+        tables.say(f"\nBroken ({len(zoo.broken)}):", fg="red", bold=True)
         for problem in zoo.broken:
-            click.echo(f"  {problem.plugin}: {problem.error}")
+            tables.say(f"  {problem.plugin}: {problem.error}")
 
 
 def _rows(zoo: Zoo, kind: str) -> list[dict[str, Any]]:

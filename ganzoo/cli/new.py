@@ -11,6 +11,7 @@ import click
 
 from ganzoo.cli.paths import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.files import make_folder, write_atomically
 from ganzoo.parts import KINDS
 from ganzoo.recipes import PARTS
 from ganzoo.zoo import BUILTIN_COMMANDS, OWN_DISTRIBUTION, Zoo
@@ -98,8 +99,8 @@ def _add_in_tree(name: str) -> None:
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
+            make_folder(path.parent)
+            write_atomically(path, text.encode())
         except OSError as error:
             raise GanzooError(f"Cannot write {path}: {error.strerror or error}.") from error
         click.echo(f"  {path}")

@@ -1,5 +1,6 @@
 """``ganzoo reproduce``: train and measure a recipe again, and write down the evidence."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from datetime import datetime
@@ -29,7 +30,8 @@ from ganzoo.zoo import Zoo
 )
 @click.option("--command", "typed", metavar="TEXT", help="The command to run per seed.  [default: the evidence's]")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; unfinished ones are resumed.")
-def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path | None) -> None:
+@click.option("--replace", is_flag=True, help="Replace evidence that has more seeds or samples.")
+def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path | None, replace: bool) -> None:
     """Reproduce the evidence of a recipe.
 
     Trains the recipe once per seed with the command of its evidence, and measures the last and the best checkpoint of
@@ -39,7 +41,15 @@ def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path |
     chosen = _seeds(seeds)
     zoo = Zoo()
     found, registry = _find(zoo, recipe)
-    typed = typed or evidence.read(registry, found.name).get("command") or f"ganzoo run {shlex.quote(recipe)}"
+    try:
+        before = evidence.read(registry, found.name)
+    except UsageError:
+        if not typed:  # what is damaged is replaced
+            raise
+        before = {}
+    if not replace:
+        _check_replaced(before, chosen, number, found.name)
+    typed = typed or before.get("command") or f"ganzoo run {shlex.quote(recipe)}"
     changed = _changed(zoo, found, typed)
     evidence.check_writable(registry, found.name)
     import ganzoo
@@ -48,16 +58,16 @@ def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path |
 
     out = out or Path("runs") / found.name / f"reproduce-{datetime.now():%Y%m%d-%H%M%S}"
     runs = f"{len(chosen)} run{'s'[: len(chosen) > 1]} of '{typed}'"
-    click.echo(f"{runs}, in {out}. To continue after an interruption, pass --out {out}.")
-    measured = reproduce(changed, typed, chosen, out, n=number, zoo=zoo, say=click.echo)
-    click.echo()
+    tables.say(f"{runs}, in {out}. To continue after an interruption, pass --out {out}.")
+    measured = reproduce(changed, typed, chosen, out, n=number, zoo=zoo, say=tables.say)
+    tables.say()
     print_evidence(measured)
     written = [evidence.write(registry, found.name, measured)]
     written += save_pictures(ganzoo.load(out / f"seed-{chosen[0]}", zoo=zoo), registry)
     written += pages.write_pages(zoo, registry, found.name)
-    click.echo(f"\nThe runs are in {out}. Written:")
+    tables.say(f"\nThe runs are in {out}. Written:")
     for path in written:
-        click.echo(f"  {path}")
+        tables.say(f"  {path}")
 
 
 def print_evidence(measured: Evidence) -> None:
@@ -66,19 +76,33 @@ def print_evidence(measured: Evidence) -> None:
         if key not in ("last", "best"):
             text = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value
             text = ", ".join(map(str, text)) if isinstance(text, list) else text
-            click.echo(f"  {key:<11} {text}")
+            tables.say(f"  {key:<11} {text}")
     if last := measured.get("last"):
         best = measured.get("best", {})
-        click.echo()
+        tables.say()
         rows = [[f"  {name}", with_spread(last[name]), with_spread(best.get(name, {}))] for name in last]
         tables.show(["  METRIC", "LAST", "BEST"], rows)
 
 
 def _seeds(text: str) -> list[int]:
     words = options.names(text)
-    if not words or not all(word.isdecimal() for word in words) or len(set(words)) != len(words):
-        raise UsageError(f"--seeds {text!r} must be different integers, such as 0,1,2.")
-    return [int(word) for word in words]
+    seeds = [int(word) for word in words if re.fullmatch("[0-9]{1,30}", word)]
+    if not words or len(seeds) < len(words) or len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {text[:80]!r} must be different integers, such as 0,1,2.")
+    return seeds
+
+
+def _check_replaced(before: Evidence, seeds: list[int], number: int, name: str) -> None:
+    """Refuse to replace evidence by less."""
+    for what, old, new in (
+        ("seeds", len(before.get("seeds", ())), len(seeds)),
+        ("samples", before.get("samples", 0), number),
+    ):
+        if new < old:
+            raise UsageError(
+                f"The evidence of {name!r} has {old} {what}, and this would replace it by {new}. Measure "
+                f"{old} or more, or give --replace."
+            )
 
 
 def _find(zoo: Zoo, name: str) -> tuple[Recipe, Path]:

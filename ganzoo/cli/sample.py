@@ -74,20 +74,21 @@ def _write(samples: "Tensor", out: Path) -> None:
     import torch
 
     from ganzoo import images
+    from ganzoo.files import make_folder, write_atomically
 
     kind = out.suffix.lower()
+    buffer = io.BytesIO()
     if kind == ".pt":
-        buffer = io.BytesIO()  # torch.save itself raises no OSError on a full disk
         torch.save(samples, buffer)
-        out.write_bytes(buffer.getbuffer())
+        write_atomically(out, buffer.getvalue())
     elif kind == ".npz":
-        with out.open("wb") as file:  # given a name, NumPy would append a suffix to .NPZ
-            np.savez_compressed(file, samples=samples.numpy())
+        np.savez_compressed(buffer, samples=samples.numpy())
+        write_atomically(out, buffer.getvalue())
     elif (pictures := images.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
         raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be saved as images; use .npz or .pt.")
     elif kind == ".png":
         images.save(images.grid(pictures), out)
     else:
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         for number, sample in enumerate(samples):
             images.save(images.grid(sample[None]), out / f"{number:05d}.png")

@@ -45,41 +45,41 @@ def command(name: str, source: bool) -> None:
         _show_source(zoo, recipe, origin)
         return
     _show_head(zoo, recipe)
-    click.echo()
+    tables.say()
     tables.show(["SETTING", "VALUE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, recipe))
     _show_evidence(name, origin, recipe)
-    click.secho("\nHow to run it", bold=True)
-    click.echo(f"  ganzoo run {name}")
-    click.echo(f"  ganzoo run {name} --epochs 5 --set SETTING=VALUE")
-    click.echo(f"\nIts code: ganzoo show {name} --source")
+    tables.say("\nHow to run it", bold=True)
+    tables.say(f"  ganzoo run {name}")
+    tables.say(f"  ganzoo run {name} --epochs 5 --set SETTING=VALUE")
+    tables.say(f"\nIts code: ganzoo show {name} --source")
 
 
 def _show_evidence(name: str, origin: Path, recipe: Recipe) -> None:
-    click.secho("\nEvidence", bold=True)
+    tables.say("\nEvidence", bold=True)
     try:
         measured = evidence.read(origin, recipe.name)
     except UsageError as error:
-        click.secho(f"  {error}", fg="red")
+        tables.say(f"  {error}", fg="red")
         return
     if measured:
         print_evidence(measured)
-        click.echo(f"  Reproduce it: ganzoo reproduce {name}")
+        tables.say(f"  Reproduce it: ganzoo reproduce {name}")
     else:
-        click.echo("  none yet")
+        tables.say("  none yet")
 
 
 def _show_source(zoo: Zoo, recipe: Recipe, origin: Path) -> None:
     from ganzoo.source import source_of
 
     found = source_of(zoo, recipe)
-    click.secho(f"# {recipe.name}: the turns of a step", bold=True)
+    tables.say(f"# {recipe.name}: the turns of a step", bold=True)
     for line in found.turns:
-        click.echo(f"#   {line}")
+        tables.say(f"#   {line}")
     for title, code in found.files:
-        click.secho(f"\n# --- {title}", bold=True)
-        click.echo(code.rstrip())
-    click.secho("\n# --- the recipe", bold=True)
-    click.echo(text_of(origin, recipe.name))
+        tables.say(f"\n# --- {title}", bold=True)
+        tables.say(code.rstrip())
+    tables.say("\n# --- the recipe", bold=True)
+    tables.say(text_of(origin, recipe.name))
 
 
 def _show_parts(zoo: Zoo, name: str, source: bool) -> None:
@@ -97,27 +97,27 @@ def _show_parts(zoo: Zoo, name: str, source: bool) -> None:
         zoo.entry(name)  # raises the error, with the nearest recipe
     for part in chosen:
         loaded = part.load()
-        click.secho(f"{part.name} ({KINDS[part.kind].word}), of the plugin {part.plugin}", bold=True)
-        click.echo(inspect.getsource(loaded) if source else inspect.getdoc(loaded) or "")
+        tables.say(f"{part.name} ({KINDS[part.kind].word}), of the plugin {part.plugin}", bold=True)
+        tables.say(inspect.getsource(loaded) if source else inspect.getdoc(loaded) or "")
         rows = [[option.name, _default(option), option.type, option.help] for option in options.options_of(loaded)]
         if rows and not source:
-            click.echo()
+            tables.say()
             tables.show(["OPTION", "DEFAULT", "TYPE", "MEANING"], rows)
 
 
 def _show_head(zoo: Zoo, recipe: Recipe) -> None:
-    click.secho(f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, bold=True)
+    tables.say(f"{recipe.name}: {recipe.title}" if recipe.title else recipe.name, bold=True)
     for line in (recipe.summary, recipe.equation):
         if line:
-            click.echo(f"  {line}")
+            tables.say(f"  {line}")
     if paper := recipe.paper:
         byline = ", ".join(str(paper[key]) for key in ("authors", "title", "year", "url") if key in paper)
-        click.echo(f"  Paper: {byline}")
+        tables.say(f"  Paper: {byline}")
     for kind, name in _parts_of(recipe):
         try:
-            click.echo(f"  {KINDS[kind].word:<7}  {name}, of the plugin {zoo.part(kind, name).plugin}")
+            tables.say(f"  {KINDS[kind].word:<7}  {name}, of the plugin {zoo.part(kind, name).plugin}")
         except UsageError as error:
-            click.secho(f"  {KINDS[kind].word:<7}  {name}: {error}", fg="red")
+            tables.say(f"  {KINDS[kind].word:<7}  {name}: {error}", fg="red")
 
 
 def _parts_of(recipe: Recipe) -> list[tuple[str, str]]:

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from ganzoo import randomness
 from ganzoo.data import Batch, Dataset
-from ganzoo.errors import GanzooError, UsageError, format_error, nearest, unknown
+from ganzoo.errors import GanzooError, UsageError, format_error, nearest, shortage, unknown
 from ganzoo.evaluation import draw
 from ganzoo.evaluation.extractors import Extractor
 from ganzoo.evaluation.results import Result, check_scores
+from ganzoo.guard import Guarded
 from ganzoo.metric import Metric, Samples
 from ganzoo.model import Model
 from ganzoo.parts import resolve
@@ -135,10 +136,13 @@ class Evaluator:
         for choice in self._choices:
             began = time.perf_counter()
             try:
-                scores = check_scores(choice.metric.measure(fake.seen_by(choice), self._real.seen_by(choice)))
+                with Guarded():
+                    scores = check_scores(choice.metric.measure(fake.seen_by(choice), self._real.seen_by(choice)))
             except GanzooError:
                 raise
             except Exception as error:
+                if lacking := shortage(error):
+                    raise GanzooError(f"{lacking[0]}, in the metric {choice.name!r}. {lacking[1]}.") from error
                 raise UsageError(
                     f"The metric {choice.name!r} cannot be computed here: {format_error(error)}."
                 ) from error

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ganzoo import images
 from ganzoo.errors import GanzooError, UsageError, format_error
+from ganzoo.guard import Guarded
 from ganzoo.zoo import Zoo
 
 RAW = "raw"
@@ -124,7 +125,8 @@ def _layer(cls: Any, name: str, kind: str) -> str:
 def _open(cls: Any, name: str, layers: list[str], weights: Path | None) -> Any:
     path = str(weights) if weights else None
     try:
-        network = cls(name, layers, feature_extractor_weights_path=path, verbose=False)
+        with Guarded():  # torch.hub prints what it downloads
+            network = cls(name, layers, feature_extractor_weights_path=path, verbose=False)
     except GanzooError:
         raise
     except NotImplementedError as error:  # torch-fidelity's DINOv2

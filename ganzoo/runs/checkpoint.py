@@ -25,7 +25,7 @@ from torch import Tensor
 from ganzoo.errors import GanzooError
 from ganzoo.files import TEMPORARY, sync_directory, write_synced
 
-_NAME = re.compile(r"step-(\d{8,})")
+_NAME = re.compile(r"step-([0-9]{8,})")
 _SUMS = "SHA256SUMS"
 
 

@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 from ganzoo import recipes
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.events import Alarm, RunInfo, Tick
-from ganzoo.files import TEMPORARY, write_atomically
+from ganzoo.files import TEMPORARY, make_folder, remove_folders, write_atomically
 from ganzoo.recipes import Recipe
 from ganzoo.runs import checkpoint, records
 from ganzoo.runs.records import Record
@@ -39,7 +39,7 @@ RECIPE, STATUS, METRICS, SAMPLES, CHECKPOINTS, LOCK = (
     ".lock",
 )
 
-_PICTURE = re.compile(r".+-(\d{8,})\.png")
+_PICTURE = re.compile(r".+-([0-9]{8,})\.png")
 
 
 class RunDirectory:
@@ -62,15 +62,21 @@ class RunDirectory:
             GanzooError: another process is making it at the same moment.
         """
         try:
-            path = path or _new_directory(Path("runs") / recipe.name)
-            path.mkdir(parents=True, exist_ok=True)
+            fresh = [] if path else [_new_directory(Path("runs") / recipe.name)]
+            path = path or fresh[0]
+            made = make_folder(path) or fresh
             run = cls(path)
             run._check_free()  # before the lock, which is a file too
         except OSError as error:
             raise UsageError(f"Cannot make the run directory {path}: {error.strerror or error}.") from error
         with run.locked():
             run._check_free()  # and again, now that no other process can write
-            run.write_recipe(recipe)
+            try:
+                run.write_recipe(recipe)
+            except OSError:  # a full disk: leave nothing behind
+                (path / LOCK).unlink(missing_ok=True)
+                remove_folders(made)
+                raise
             yield run
 
     def _check_free(self) -> None:
@@ -111,7 +117,7 @@ class RunDirectory:
         """The content of run.json; empty if it is missing or truncated."""
         try:
             status = json.loads((self.path / STATUS).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return status if isinstance(status, dict) else {}
 
@@ -191,6 +197,8 @@ class RunDirectory:
         alarms that led to the ``rollbacks`` so far are kept, because they explain them."""
         for name in (RECIPE, STATUS, METRICS):
             (self.path / f".{name}{TEMPORARY}").unlink(missing_ok=True)
+        for leftover in self.samples.glob(f".*{TEMPORARY}"):
+            leftover.unlink()
         checkpoint.rewind(self.checkpoints, step)
         for picture in self.samples.glob("*.png"):
             if (match := _PICTURE.fullmatch(picture.name)) and int(match[1]) > step:
@@ -223,7 +231,7 @@ class RunDirectory:
 def _parse(text: str) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
@@ -234,7 +242,8 @@ def _new_directory(folder: Path) -> Path:
     for number in range(1, 1000):
         path = folder / (stamp if number == 1 else f"{stamp}-{number}")
         try:
-            path.mkdir(parents=True)
+            make_folder(folder)
+            path.mkdir()
         except FileExistsError:
             continue
         return path

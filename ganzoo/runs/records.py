@@ -13,6 +13,7 @@ import ganzoo
 
 FILE = "evaluations.jsonl"
 Record = dict[str, Any]
+_RESULT = ("value", "details", "seconds", "device", "versions", "measured")  # the rest says what was measured
 
 
 def append(folder: Path, records: list[Record]) -> None:
@@ -37,19 +38,25 @@ def append(folder: Path, records: list[Record]) -> None:
 
 
 def read(folder: Path) -> list[Record]:
-    """Return the records of a run directory, oldest first. Malformed lines are left out."""
+    """Return the records of a run directory, oldest first. Malformed lines are left out, and so are numbers of the
+    training that were measured again, because the run was killed or rolled back and came to the same step once more."""
     path = folder / FILE
     if not path.exists():
         return []
-    records = []
+    records: dict[str, Record] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and isinstance(record.get("metric"), str) and "value" in record:
-            records.append(record)
-    return records
+            what: Any = len(records)
+            if record.get("checkpoint") == "training":
+                what = {key: value for key, value in record.items() if key not in _RESULT}
+            key = json.dumps(what, sort_keys=True)
+            records.pop(key, None)  # the newer one comes last
+            records[key] = record
+    return list(records.values())
 
 
 def versions() -> dict[str, str]:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset as TorchDataset
 from ganzoo import randomness
 from ganzoo.data import Batch, Dataset
 from ganzoo.errors import UsageError
-from ganzoo.training import identity
+from ganzoo.training import identity, processes
 from ganzoo.training.settings import TrainSettings
 from ganzoo.training.signals import sigint_ignored
 
@@ -35,7 +35,7 @@ class BatchStream:
 
     Raises:
         UsageError: a batch is larger than the dataset, or ``cache_on_device = "always"`` and the data are not in
-            memory.
+            memory, or each worker would run the script again.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class BatchStream:
         needed = self._needed(tensors or {})
         fits = settings.cache_on_device == "always" or sum(t.nbytes for t in needed.values()) <= _capacity(device)
         self.cached = {name: t.to(device) for name, t in needed.items()} if tensors is not None and fits else None
+        if self.cached is None and self.num_workers:
+            processes.check_script()
 
     @cached_property
     def facts(self) -> dict[str, Any]:

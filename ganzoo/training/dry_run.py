@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ganzoo import randomness
-from ganzoo.errors import GanzooError, UsageError, format_error
+from ganzoo.errors import GanzooError, UsageError, format_error, shortage
+from ganzoo.guard import Guarded
 from ganzoo.runs import checkpoint
 from ganzoo.training import previews
 from ganzoo.training.scalars import NonFinite, ScalarBuffer
@@ -22,12 +23,14 @@ def dry_run(state: TrainingState) -> None:
     """
     recipe = state.experiment.recipe
     try:
-        with randomness.preserved(), warnings.catch_warnings():
+        with randomness.preserved(), warnings.catch_warnings(), Guarded():
             warnings.simplefilter("ignore")  # the run itself will warn
             _play(state)
     except GanzooError:
         raise
     except Exception as error:
+        if lacking := shortage(error):
+            raise GanzooError(f"{lacking[0]}, in a dry run of one step. {lacking[1]}.") from error
         parts = ", ".join(f"{kind} {getattr(recipe, kind).name!r}" for kind in ("data", "model", "loss"))
         raise UsageError(
             f"These parts do not work together: {parts}. A dry run of one step failed with {format_error(error)} "

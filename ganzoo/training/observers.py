@@ -10,6 +10,7 @@ import torch
 from ganzoo import randomness
 from ganzoo.errors import format_error, warn
 from ganzoo.events import Alarm, Observer, RunInfo
+from ganzoo.guard import Guarded
 from ganzoo.parts import Plugin
 from ganzoo.training.scalars import RESERVED
 from ganzoo.zoo import Zoo
@@ -46,12 +47,12 @@ class Observers:
         """Return what the call returns, or None if it fails; the global random state is restored."""
         grad_mode, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
         try:
-            with randomness.preserved():
+            with randomness.preserved(), Guarded(quiet=False):
                 result = call()
             if (torch.is_grad_enabled(), torch.get_default_dtype()) != (grad_mode, dtype):
                 raise RuntimeError("it changed torch's grad mode or default dtype, which was undone")
             return result
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             self._silence(plugin, what, error)
             return None
         finally:

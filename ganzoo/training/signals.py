@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 @contextmanager
 def deferred_signals() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM within the block, so that a step can finish and be saved.
+    """Collect SIGINT, SIGTERM and SIGHUP within the block, so that a step can finish and be saved.
 
-    Another signal more than a second later acts immediately. Within that second it counts as the same one, because some
-    launchers deliver a signal twice. Outside the main thread, and for signals that are ignored (background jobs),
-    nothing changes.
+    SIGHUP means that the terminal was closed. Another signal more than a second later acts immediately. Within that
+    second it counts as the same one, because some launchers deliver a signal twice. Outside the main thread, and for
+    signals that are ignored (background jobs), nothing changes.
     """
     caught: list[int] = []
     first: list[float] = []
@@ -28,7 +30,7 @@ def deferred_signals() -> Iterator[list[int]]:
         caught.append(number)
         first.append(time.monotonic())
 
-    ours = [s for s in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(s) != signal.SIG_IGN]
+    ours = [s for s in _STOPPING if signal.getsignal(s) != signal.SIG_IGN]
     previous = {s: signal.signal(s, catch) for s in ours}
     try:
         yield caught

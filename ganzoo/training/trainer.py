@@ -8,15 +8,13 @@ import shlex
 import signal
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-import torch
-
-from ganzoo import randomness
+from ganzoo import console, randomness
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError, Interrupted, format_error, warn
+from ganzoo.errors import GanzooError, Interrupted, format_error, shortage, warn
 from ganzoo.events import Alarm, RunInfo, Tick
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -55,11 +53,11 @@ class Trainer:
         Raises:
             GanzooError: a loss is not finite, an alarm stops training, or memory or disk space runs out; the message
                 says how to continue.
-            Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a
-                second later.
+            Interrupted: Ctrl-C, SIGTERM or SIGHUP. The step was finished and saved, unless a second signal came more
+                than a second later.
         """
         deterministic = randomness.deterministic(self.state.experiment.device)
-        with randomness.preserved(), deterministic, deferred_signals() as signals:
+        with console.steady(), randomness.preserved(), deterministic, deferred_signals() as signals:
             target = None
             while target := self._session(signals, target):
                 continue
@@ -107,11 +105,19 @@ class Trainer:
                 raise explained from error
             raise
         finally:
-            try:  # after a failure, the first error is the one to show
-                with suppress(OSError) if ending[0] == "failed" else nullcontext():
-                    self._write_status(*ending)
-            finally:
-                self.observers.tell("on_end", *ending)
+            self._end(*ending)
+
+    def _end(self, name: str, reason: str) -> None:
+        """Record the end of a session and tell the observers. After a failure, the first error is the one to show."""
+        try:
+            self._write_status(name, reason)
+        except Exception:
+            if name != "failed":
+                raise
+            with suppress(Exception):  # the next loader process died meanwhile, or memory has been returned
+                self._write_status(name, reason)
+        finally:
+            self.observers.tell("on_end", name, reason)
 
     def _explain(self, error: BaseException) -> tuple[str, BaseException | None]:
         """Return the reason for run.json, and the exception that tells the user what to do; None if ``error`` does."""
@@ -125,13 +131,11 @@ class Trainer:
                 f"Training stopped at step {step} because of a system error: {what}. {newest} Once that is fixed (for "
                 f"example, disk space is freed), continue with: {self.resume_command}"
             )
-        if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
-            return f"out of memory at step {step}.", GanzooError(
-                f"Out of memory at step {step}. {newest} Train with a smaller --batch-size or with --set "
-                "train.cache_on_device=never."
-            )
+        if lacking := shortage(error):
+            reason = f"{lacking[0]}, at step {step}."
+            return reason, GanzooError(f"{reason} {newest} {lacking[1]}.")
         playing = self.state.playing
-        if not isinstance(error, Exception) or isinstance(error, GanzooError) or playing is None:
+        if isinstance(error, GanzooError) or playing is None:
             return format_error(error), None
         what = f"step {step + 1}, in the turn of {playing.player!r}: {format_error(error)}"
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
@@ -190,12 +194,8 @@ class Trainer:
     def _next_due(self) -> int:
         """Return the next step after which something happens besides training."""
         settings, state = self.settings, self.state
-        intervals = (
-            settings.log_every,
-            settings.checkpoint_every,
-            settings.evaluate_every,
-            state.stream.steps_per_epoch,
-        )
+        epoch = state.stream.steps_per_epoch
+        intervals = (settings.log_every, settings.checkpoint_every, settings.evaluate_every, epoch)
         return min(state.total_steps, *((state.step // every + 1) * every for every in intervals if every))
 
     def _show(self, fixed: Batch, first: bool = False) -> dict[str, float]:

@@ -168,6 +168,7 @@ BAD = {
     "no such step": (["RUN", "--checkpoint", "7"], "no checkpoint of step 7; available: 20, 40"),
     "no best": (["RUN", "--checkpoint", "best"], "--evaluate-every"),
     "no checkpoint": (["RUN", "--checkpoint", "newest"], "last, best or a step, not 'newest'"),
+    "no digits of ours": (["RUN", "--checkpoint", "٢٠"], "last, best or a step, not"),
     "misspelled metric": (["RUN", "--metrics", "fdd"], "Unknown metric 'fdd'. Did you mean 'fd'"),
     "misspelled extractor": (["RUN", "--metrics", "fd-mnits"], "Unknown extractor 'mnits'"),
     "a metric without choice": (["RUN", "--metrics", "fid-mnist"], "takes no extractor"),

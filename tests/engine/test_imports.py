@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 GROUPS = ("gans", "parts", "tools")
 
 LAYERS = (
-    {"errors", "options", "files", "randomness", "images"},
+    {"errors", "console", "guard", "toml", "options", "files", "randomness", "images"},
     {"recipes"},
     {"data", "model", "loss", "metric", "events"},
     {"parts", "evidence", "hookspecs", "zoo", "__init__"},

@@ -38,6 +38,13 @@ PARTS = LIGHT + "@hookimpl\ndef ganzoo_parts(): return "
         (PARTS + "{'models': {4: 'a:b'}}", "'module:object'"),
         (PARTS + "{'losses': {'a/b': 'a:b'}}", "names without '/'"),
         (LIGHT + "@hookimpl\ndef ganzoo_parts(): raise ValueError('oops')", "ganzoo_parts raised ValueError: oops"),
+        ("class Stop(KeyboardInterrupt): pass\nraise Stop('for all')", "Stop: for all"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("class Mute(Exception):\n    def __str__(self): return 5\nraise Mute", "Mute: (its message cannot be shown)"),
+        (LIGHT + "@hookimpl\ndef ganzoo_parts(): raise GeneratorExit", "ganzoo_parts raised GeneratorExit"),
+        (LIGHT + "import os\n@hookimpl\ndef ganzoo_parts(): os.chdir('/'); return {}", "changed the current directory"),
+        (PARTS + "{'models': {'a': 0xf << 99999}}", "ganzoo_parts raised ValueError"),
+        (PARTS + "type('Odd', (dict,), {'items': lambda self: 1 / 0})()", "ganzoo_parts raised ZeroDivisionError"),
         (LIGHT + "@hookimpl\ndef ganzoo_registry(): return 5", "must return a path, not 5"),
         (LIGHT + "@hookimpl\ndef ganzoo_registry(): return '/nowhere/registry.toml'", "Cannot read"),
     ],
@@ -52,6 +59,73 @@ def test_a_broken_plugin_is_named_and_the_others_work(ganzoo, install, source, c
     plugins = json.loads(ganzoo("list", "--kind", "plugins", "--json").out)
     assert any(complaint in (row["error"] or "") for row in plugins if row["plugin"] == "unlucky-gan")
     assert ganzoo("run", "fc-mnist", *TINY, "--steps", 2, "--out", "run").code == 0
+
+
+LOUD = """
+import os
+from ganzoo import hookimpl
+print("hello from import")
+os.system("echo hello from a program")
+@hookimpl
+def ganzoo_parts():
+    print("hello from a hook")
+    return {"metrics": {"loud": "loud_part:Loud"}}
+"""
+
+
+def test_what_plugins_print_goes_to_standard_error(install):
+    path = install("loud", LOUD)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(path.parent), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "ganzoo", "list", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert json.loads(done.stdout)
+    assert done.stderr.splitlines() == ["hello from import", "hello from a program", "hello from a hook"]
+
+
+def test_a_plugin_that_changes_the_current_directory_is_named(ganzoo, install, workplace):
+    install("mover", "import os; os.chdir('/')")
+    result = ganzoo("list")
+    assert "mover (of mover 1.0): it changed the current directory, which was undone" in result.out
+    assert Path.cwd() == workplace
+
+
+def test_a_part_that_prints_or_ends_the_program_is_guarded_too(ganzoo, install, capsys):
+    path = install("loud", PARTS + "{'metrics': {'loud': 'loud_part:Loud', 'mute': 'mute_part:Mute'}}")
+    source = "from ganzoo import Metric\nprint('hello')\nclass Loud(Metric):\n    'It is loud.'"
+    path.with_name("loud_part.py").write_text(source)
+    path.with_name("mute_part.py").write_text("raise GeneratorExit")
+    result = ganzoo("show", "loud")
+    assert (result.code, "hello" in result.out, result.err) == (0, False, "hello\n")
+    result = ganzoo("show", "mute")
+    assert result.code == 1
+    assert "'mute' of the plugin loud (of loud 1.0) cannot be imported from 'mute_part:Mute'" in result.err
+
+
+HUGE = "0x" + "f" * 5000
+"""A number that Python refuses to print."""
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        (f"[odd]\ntitle = {HUGE}", "an integer that does not fit into 64 bits"),
+        (f"[odd]\ndata = 'mnist'\nmodel = 'fc'\nloss = 'hinge'\ntrain.seed = {HUGE}", "does not fit into 64 bits"),
+        (f"odd = {HUGE}", "does not fit into 64 bits"),
+        ("[odd." + ".".join("a" * 1500) + "]\nb = 1", "nested too deeply"),
+        ("[odd]\ntitle = " + "[" * 1500 + "]" * 1500, "is not valid TOML"),
+        ("[odd]\ntitle = " + "9" * 5000, "is not valid TOML"),
+    ],
+)
+def test_numbers_and_nesting_without_end_do_no_harm(ganzoo, install, table, complaint):
+    path = install("endless", LIGHT + "import pathlib\n@hookimpl\ndef ganzoo_registry(): "
+                   "return pathlib.Path(__file__).with_name('registry.toml')")  # fmt: skip
+    path.with_name("registry.toml").write_text(table + "\n")
+    for arguments in (["list"], ["list", "--json"], ["list", "--kind", "plugins", "--json"]):
+        result = ganzoo(*arguments)
+        assert (result.code, result.err) == (0, "")
+    assert complaint in result.out
+    path.with_name("evidence").mkdir()
+    assert ganzoo("show", path.with_name("registry.toml")).code == 2
 
 
 @pytest.mark.parametrize(
@@ -241,3 +315,17 @@ def test_a_package_from_outside_the_tree_has_everything(tmp_path):
     assert "spiral" in run("--help")
     assert run("spiral", "--times", "2").strip() == "round round"
     assert "Epoch" in run("run", "fc-mnist", *TINY, "--steps", "3", "--loss", "squares", "--out", "mixed")
+
+
+def test_a_metric_that_prints_leaves_json_alone(ganzoo, install, trained):
+    path = install("loud", PARTS + "{'metrics': {'loud': 'loud_metric:Loud'}}")
+    path.with_name("loud_metric.py").write_text(
+        "from ganzoo import Metric, Score\n"
+        "class Loud(Metric):\n"
+        "    def measure(self, fake, real):\n"
+        "        print('hello')\n"
+        "        return {'loud': Score(1.0, '')}\n"
+    )
+    result = ganzoo("evaluate", trained, "--metrics", "loud", "-n", 8, "--json")
+    assert (result.code, result.err) == (0, "hello\n")
+    assert json.loads(result.out)[0]["value"] == 1.0

@@ -191,3 +191,25 @@ def test_a_folder_that_cannot_be_written_to_is_found_before_training(ganzoo, rec
     assert result.code == 2
     assert "Cannot write the evidence" in result.err
     assert not (workplace / "runs").exists()
+
+
+@pytest.mark.parametrize("seeds", ["\u0663", "0,\u0661", "1_0", "+1", "0,00", "9" * 5000, "-1", "", ","])
+def test_seeds_are_different_integers_in_plain_digits(ganzoo, recipe, seeds):
+    recipe()
+    result = ganzoo("reproduce", "my.toml", f"--seeds={seeds}")
+    assert (result.code, "must be different integers" in result.err) == (2, True)
+
+
+@pytest.mark.parametrize("less", [["--seeds", "7"], ["-n", 500]])
+def test_evidence_is_replaced_by_less_only_on_demand(ganzoo, recipe, workplace, less):
+    recipe("ganzoo run my.toml --steps 5")
+    written = workplace / "evidence/tiny.toml"
+    written.write_text(written.read_text() + "seeds = [0, 1]\nsamples = 1000\n")
+    before = written.read_text()
+    arguments = ["reproduce", "my.toml", "--seeds", "0,1", "-n", 1000, *less]
+    result = ganzoo(*arguments)
+    assert (result.code, "or give --replace." in result.err) == (2, True)
+    assert (written.read_text(), (workplace / "runs").exists()) == (before, False)
+    result = ganzoo(*arguments, "--replace")
+    assert result.code == 0, result.err
+    assert written.read_text() != before

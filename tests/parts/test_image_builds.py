@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,8 @@ def check(images: torch.Tensor) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_build_continues_at_the_next_shard(many, decodings, stop):
-    process = subprocess.Popen([sys.executable, "-c", MAKE], stderr=subprocess.DEVNULL)
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell ignore it
+    process = subprocess.Popen([sys.executable, "-c", MAKE], stderr=subprocess.DEVNULL, preexec_fn=heed)
     while len(shards()) < 3 and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(stop)

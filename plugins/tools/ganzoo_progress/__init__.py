@@ -9,7 +9,7 @@ from ganzoo import Alarm, Observer, RunInfo, Tick, hookimpl
 
 @hookimpl
 def ganzoo_observer(run: RunInfo) -> Observer:
-    return Bar(run) if sys.stdout.isatty() else Lines(run)
+    return Bar(run) if sys.stdout and sys.stdout.isatty() else Lines(run)
 
 
 def _headline(run: RunInfo) -> str:

@@ -1,6 +1,7 @@
 """``ganzoo compare``: several runs in one table."""
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -71,7 +72,7 @@ def command(directories: tuple[Path, ...], as_json: bool) -> None:
     tables.show(table[0], table[1:])
     click.echo()
     for line in (*_directions(chosen), *mismatches(chosen), *_outdated(runs, chosen)):
-        click.echo(line)
+        tables.say(line)
     for run in runs:
         if not _generated(run.records):
             click.echo(f"{run.name} has not been evaluated yet: ganzoo evaluate {run.name}")
@@ -141,7 +142,7 @@ def _way(record: Record) -> Hashable:
 def _value(record: Record, key: str) -> Any:
     """Return a value of a record; "step" for a checkpoint that was chosen by its step."""
     value = record.get(key)
-    return "step" if key == "checkpoint" and str(value).isdecimal() else value
+    return "step" if key == "checkpoint" and re.fullmatch("[0-9]+", str(value)) else value
 
 
 def _directions(chosen: Chosen) -> Iterator[str]:

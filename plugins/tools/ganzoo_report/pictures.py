@@ -18,7 +18,7 @@ MAX_PICTURES = 60
 MAX_WIDTH = 1040  # pixels; wider pictures are shrunk
 _MAX_BYTES = 20_000_000  # of all pictures together, approximately
 _LAST = 1500  # milliseconds for which a film shows its last picture
-_NAME = re.compile(r"(.+)-(\d{8,})\.png")
+_NAME = re.compile(r"(.+)-([0-9]{8,})\.png")
 _UNREADABLE = (OSError, ValueError, SyntaxError)  # what Pillow raises for a damaged file
 
 Pictures = list[tuple[int, Path]]

@@ -1,7 +1,6 @@
 """TensorBoard: writes scalars and pictures of a run into its directory. View them: ``tensorboard --logdir runs``."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganzoo import Alarm, Observer, RunInfo, Tick, hookimpl
@@ -20,28 +19,34 @@ class TensorBoard(Observer):
     """Writes one event file per session."""
 
     def __init__(self, run: RunInfo) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from ganzoo_tensorboard.events import EventFile
 
         earlier = any(run.directory.glob("events.out.tfevents.*"))
         purge = run.start_step + 1 if run.start_step else 0  # hide what an earlier session wrote after this step
-        self.writer = SummaryWriter(str(run.directory), purge_step=purge if earlier else None)
+        self.file = EventFile(run.directory, purge if earlier else None)
 
     def on_tick(self, tick: Tick) -> None:
+        from torch.utils.tensorboard.summary import scalar
+
         for name, value in tick.scalars.items():
-            self.writer.add_scalar(tag(name), value, tick.step)
-        self.writer.add_scalar("speed/images_per_second", tick.images_per_second, tick.step)
+            self.file.add(scalar(tag(name), value), tick.step)
+        self.file.add(scalar("speed/images_per_second", tick.images_per_second), tick.step)
+        self.file.flush()
 
     def on_samples(self, step: int, images: Mapping[str, "Tensor"], samples: Mapping[str, "Tensor"]) -> None:
+        from torch.utils.tensorboard.summary import image
+
         from ganzoo.images import grid
 
         for name, value in images.items():
-            self.writer.add_image(f"images/{name}", grid(value), step)
+            self.file.add(image(f"images/{name}", grid(value), dataformats="CHW"), step)
+        self.file.flush()
 
     def on_alarm(self, step: int, alarm: Alarm) -> None:
-        self.writer.add_text(f"alarms/{alarm.kind}", str(alarm), step)
+        from torch.utils.tensorboard.summary import text
 
-    def on_checkpoint(self, step: int, path: Path) -> None:
-        self.writer.flush()
+        self.file.add(text(f"alarms/{alarm.kind}", str(alarm)), step)
+        self.file.flush()
 
     def on_end(self, state: str, reason: str) -> None:
-        self.writer.close()
+        self.file.close()
