@@ -1,4 +1,4 @@
-"""The console, whose reader may be gone: no work depends on who listens."""
+"""Console output that never stops the work, even if no one reads it anymore."""
 
 import errno
 import os
@@ -15,17 +15,17 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def clean(text: str) -> str:
-    """Return a text of strangers as a terminal may show it: control characters, which could move the cursor or change
-    the order of letters, become visible. Line breaks and tabs remain."""
+    """Make untrusted text safe to show in a terminal: control characters, which could move the cursor or change the
+    order of letters, are escaped. Line breaks and tabs remain."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 class Steady:
-    """An output stream whose writes never fail: what cannot be written is dropped, and what its encoding lacks is
-    escaped.
+    """An output stream whose writes never fail: what cannot be written is dropped, and characters that its
+    encoding lacks are escaped.
 
     Attributes:
-        error: the first error, if the output was lost for another reason than that its reader is gone.
+        error: the first error that lost output, unless the reader was simply gone; None if there was none.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -43,7 +43,7 @@ class Steady:
         return len(text)
 
     def writelines(self, lines: Iterable[Any]) -> None:
-        """Write them one by one."""
+        """Write the lines one by one."""
         for line in lines:
             self.write(line)
 
@@ -56,11 +56,11 @@ class Steady:
 
     @property
     def buffer(self) -> "Steady":
-        """The bytes below the text."""
+        """The underlying byte stream, also steady."""
         return Steady(self._stream.buffer)
 
     def drop(self) -> None:
-        """Send the rest, what is still in buffers too, to nowhere: otherwise Python complains when it ends."""
+        """Discard all further output, including what is buffered; otherwise Python complains when it exits."""
         with suppress(OSError, ValueError, AttributeError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -90,8 +90,8 @@ def steady() -> Iterator[None]:
 
 
 def finish() -> Exception | None:
-    """Flush standard output and standard error at the end of a process, within ``steady``. Return why output was lost,
-    if it was and someone listens."""
+    """Flush standard output and standard error at the end of a process, within ``steady``. Return the error that
+    lost standard output; None if nothing was lost, or its reader is gone."""
     streams: tuple[Any, Any] = (sys.stdout, sys.stderr)
     lost = None
     for stream in streams:
@@ -104,5 +104,5 @@ def finish() -> Exception | None:
 
 def _steady(stream: Any) -> Any:
     if stream is None:  # it was closed when the process started
-        return Steady(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - open to the end
+        return Steady(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - stays open until exit
     return stream if isinstance(stream, Steady) else Steady(stream)

@@ -47,9 +47,10 @@ class Turn:
             does not move, no penalty joins, and ``after`` is not called.
         every: the turn is played in every Nth step (steps count from 1).
         after: ``after(model)`` is called without gradients after the move, for example to clip weights.
-        when: ``when(step)`` says whether the turn is played in a step, for phases such as pretraining; None is always.
+        when: ``when(step)`` says whether the turn is played in a step, for phases such as pretraining; None means
+            always.
             In step 0, which is the dry run's, every turn is played.
-        rate: ``rate(step)`` multiplies the player's learning rate for this turn; None is 1.
+        rate: ``rate(step)`` multiplies the player's learning rate for this turn; None means 1.
     """
 
     player: str
@@ -104,7 +105,8 @@ class Loss(LossTerm, ABC):
         Args:
             model: the networks.
             real: the real batch.
-            movers: the players that move in this step. Run a network whose owner is not among them without a graph.
+            movers: the players that move in this step. If the owner of a network is not among them,
+                run it without building a graph.
             rng: the source of all noise; on the training device.
         """
 
@@ -204,8 +206,8 @@ class AdversarialLoss(Loss):
         return {}
 
     def observe_scores(self, real: Tensor, fake: Tensor) -> None:
-        """Called without gradients in each turn of the discriminator, with the scores that it gave. Update buffers
-        here that remember both sides, such as a running mean."""
+        """Called without gradients in each turn of the discriminator, with the scores that it gave. Use it to
+        update buffers that track both, such as running means."""
 
     def turns(self) -> Sequence[Turn]:
         return [
@@ -223,7 +225,7 @@ class AdversarialLoss(Loss):
         on_real, on_fake = _discriminate_both(model, real, shared)  # {"score": (n, 1), and other heads} each
         losses = {"discriminator": self.discriminator(on_real["score"], on_fake["score"])}
         losses |= {f"discriminator-{name}": loss for name, loss in self.real_head_losses(on_real, real).items()}
-        for name, loss in self.fake_head_losses(on_fake, shared).items():  # the same name on both sides: one sum
+        for name, loss in self.fake_head_losses(on_fake, shared).items():  # a name used for real and fake is summed
             key = f"discriminator-{name}"
             losses[key] = losses[key] + loss if key in losses else loss
         scores = on_real["score"].detach(), on_fake["score"].detach()

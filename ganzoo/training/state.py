@@ -39,7 +39,7 @@ class TrainingState:
         accept_new_data: load a checkpoint of a run on another dataset if the networks fit it.
         changes: what a resume has changed, each with its step; see identity.py.
         origin: what the initial weights were copied from; see initial.py. None if they are random.
-        rollbacks: how often it returned to an earlier checkpoint, with other noise, after an alarm.
+        rollbacks: how often the run returned to an earlier checkpoint, with new noise, after an alarm.
         best: metric, value and step of the best checkpoint, or None.
         rng: the source of all noise in the losses.
         phases: steps at which a part changes its behavior, 0 first.
@@ -115,7 +115,7 @@ class TrainingState:
             self.ema.update(step)
 
     def at(self, step: int) -> None:
-        """Tell those parts that want to know which step it is."""
+        """Tell the parts that depend on the step which step it is."""
         for part in self._step_listeners:
             part.at(step)
 
@@ -223,7 +223,7 @@ class TrainingState:
         """Return what differs from the settings and the dataset of a checkpoint.
 
         Raises:
-            UsageError: as ``load_state_dict``.
+            UsageError: as in ``load_state_dict``.
         """
         recipe, places, step = self.experiment.recipe, self.experiment.dataset.location_options, saved.step
         settings = saved.rest.get("settings", {})
