@@ -96,8 +96,8 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """Return a hash of what the dataset is, wherever it lies. A resume compares it, and refuses another dataset.
 
-        By default it covers the fields, the class names, the length, and all bytes of ``tensors()``, at 0.5 to 1
-        second per GB. A dataset that is not in memory should add a hash of its content, such as the names and sizes of
+        By default it covers the fields, the class names, the length, and all bytes of ``tensors()``.
+        A dataset that is not in memory should add a hash of its content, such as the names and sizes of
         its files. It must be the same in every process.
         """
         fields = {name: field.plain() for name, field in self.fields.items()}
