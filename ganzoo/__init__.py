@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         resume as resume,
         train as train,
     )
+    from ganzoo.augmentation import Augmentation as Augmentation
     from ganzoo.data import Batch as Batch, Dataset as Dataset, Field as Field, TensorDataset as TensorDataset
     from ganzoo.errors import (
         GanzooError as GanzooError,
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
         AdversarialLoss as AdversarialLoss,
         Every as Every,
         Loss as Loss,
-        LossTerm as LossTerm,
         NCritic as NCritic,
         Penalty as Penalty,
         Terms as Terms,
+        TrainingPart as TrainingPart,
         Turn as Turn,
         Weight as Weight,
     )
@@ -47,11 +48,12 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "api": "ResumeOptions TrainOptions resume train",
+    "augmentation": "Augmentation",
     "data": "Batch Dataset Field TensorDataset",
     "errors": "GanzooError Interrupted UsageError warn",
     "evaluation.feature_extractor": "FeatureExtractor",
     "events": "Alarm Observer RunInfo Tick",
-    "loss": "AdversarialLoss Every Loss LossTerm NCritic Penalty Terms Turn Weight",
+    "loss": "AdversarialLoss Every Loss NCritic Penalty Terms TrainingPart Turn Weight",
     "metric": "Metric Samples Score",
     "model": "LatentDim LatentModel Model",
     "options": "Option",

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, Unpack
 
 from ganzoo import recipes
 from ganzoo.errors import UsageError, nearest, warn
-from ganzoo.recipes import PARTS, Recipe
+from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
 from ganzoo.runs.directory import RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
@@ -51,7 +51,7 @@ class TrainOptions(ResumeOptions, total=False):
         batch_size: examples per step.
         seed: the random seed.
         data, model, loss: names of parts to use instead of the recipe's.
-        penalties: names of penalties to use instead of the recipe's.
+        penalties, augmentations: names of those to use instead of the recipe's.
         settings: any other settings by path, such as ``{"model.latent_dim": 64}``.
     """
 
@@ -61,6 +61,7 @@ class TrainOptions(ResumeOptions, total=False):
     model: str | None
     loss: str | None
     penalties: Sequence[str] | None
+    augmentations: Sequence[str] | None
 
 
 def train(
@@ -168,8 +169,9 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
     for kind in PARTS:
         if kind in given:
             recipe = recipe.with_part(kind, given.pop(kind))
-    if "penalties" in given:
-        recipe = recipe.with_penalties(given.pop("penalties"))
+    for table in LISTS:
+        if table in given:
+            recipe = recipe.with_listed(table, given.pop(table))
     settings = given.pop("settings", {})
     for path in sorted(settings, key=lambda path: not str(path).endswith(".name")):  # a part before its options
         recipe = recipe.with_setting(path, settings[path])

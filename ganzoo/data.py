@@ -93,6 +93,16 @@ class Dataset(ABC):
         one at a time."""
         return None
 
+    def order(self, epoch: int, rng: torch.Generator) -> Tensor:
+        """Return the order of the examples in an epoch: int64 (len,), shuffled by default. An index may appear several
+        times, or not at all, for example to draw small classes more often.
+
+        Args:
+            epoch: counted from 0.
+            rng: the source of randomness; on the CPU, and seeded anew for each epoch.
+        """
+        return torch.randperm(len(self), generator=rng)
+
     def fingerprint(self) -> str:
         """Return a hash of what the dataset is, wherever it lies. A resume compares it, and refuses another dataset.
 

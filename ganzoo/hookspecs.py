@@ -24,7 +24,8 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
     """Return the parts of this plugin: kind -> name -> ``"module:object"``. Called once, when the plugins are loaded.
 
     The kinds are ``datasets`` (each a subclass of ``ganzoo.Dataset``), ``models`` (of ``ganzoo.Model``), ``losses`` (of
-    ``ganzoo.Loss``), ``penalties`` (of ``ganzoo.Penalty``), ``metrics`` (of ``ganzoo.Metric``), ``extractors`` (of
+    ``ganzoo.Loss``), ``penalties`` (of ``ganzoo.Penalty``), ``augmentations`` (of ``ganzoo.Augmentation``),
+    ``optimizers`` (of ``torch.optim.Optimizer``), ``metrics`` (of ``ganzoo.Metric``), ``extractors`` (of
     ``ganzoo.FeatureExtractor``, or of torch-fidelity's ``FeatureExtractorBase``) and ``commands`` (each an instance of
     ``click.Command``).
     """

@@ -31,10 +31,12 @@ class Terms(NamedTuple):
         losses: name -> scalar. The move minimizes their sum. Each is logged as ``loss/<name>``, averaged since the
             previous tick.
         metrics: name -> scalar, logged under its own name.
+        scores: detached scores of real and of generated samples, (n, 1) each, for parts that observe them; or None.
     """
 
     losses: Mapping[str, Tensor]
     metrics: Mapping[str, Tensor] = {}
+    scores: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ class Turn:
         return step % self.every == 0 and (self.when is None or step == 0 or self.when(step))
 
 
-class LossTerm(nn.Module):
-    """What losses and penalties have in common. The keyword-only arguments of the constructor are options (see
-    ``ganzoo.Option``). Register state that must survive a resume, such as an image pool, as a buffer; checkpoints save
-    buffers.
+class TrainingPart(nn.Module):
+    """What losses, penalties and augmentations have in common.
+
+    The keyword-only arguments of the constructor are options (see ``ganzoo.Option``). Register state that must survive
+    a resume, such as an image pool, as a buffer; checkpoints save buffers.
 
     Attributes:
         required_fields: batch fields it reads besides the target.
@@ -85,13 +88,26 @@ class LossTerm(nn.Module):
 
     def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
         """Called once, when all parts are built and before anything is restored. Register buffers here that have the
-        shape of the data or of the model."""
+        shape of the data or of the model. Raise ``ValueError`` if the part does not fit them, and say what would."""
 
     def at(self, step: int) -> None:
         """Called before each step with its number, and with the step of a checkpoint before it is loaded."""
 
+    def observe_scores(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor] | None:
+        """Called without gradients in each turn that reports scores: those of an adversarial loss's discriminator.
+        Use it to update buffers, such as running means.
 
-class Loss(LossTerm, ABC):
+        Args:
+            real: detached scores (n, 1) of real samples.
+            fake: detached scores (n, 1) of generated samples.
+
+        Returns:
+            name -> scalar to log, or None.
+        """
+        return None
+
+
+class Loss(TrainingPart, ABC):
     """The rules of the game: the turns of a step, and what they share."""
 
     @abstractmethod
@@ -111,7 +127,7 @@ class Loss(LossTerm, ABC):
         """
 
 
-class Penalty(LossTerm, ABC):
+class Penalty(TrainingPart, ABC):
     """A term added to what one player minimizes in its first move of each step, with any loss.
 
     With ``every`` above 1 it is lazy: after every Nth move of its player it gets a move of its own, and its weight is
@@ -119,10 +135,10 @@ class Penalty(LossTerm, ABC):
     the same. Source: Karras et al., 2020, https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
-        player: the player that minimizes it.
+        player: the player that minimizes it. A recipe may name another: ``{ name = "clip", player = "generator" }``.
     """
 
-    player: ClassVar[str] = "discriminator"
+    player: str = "discriminator"
     required_methods: ClassVar[tuple[str, ...]] = ("discriminate",)
 
     def __init__(self, *, weight: Weight = 1.0, every: Every = 1) -> None:
@@ -181,7 +197,7 @@ class AdversarialLoss(Loss):
 
         Args:
             heads: what ``discriminate`` returned for the real samples.
-            condition: the real batch.
+            condition: the real batch, which these samples come from.
         """
         return {}
 
@@ -196,18 +212,14 @@ class AdversarialLoss(Loss):
         return {}
 
     def generator_head_losses(self, heads: Batch, condition: Batch, real_heads: Batch | None) -> Mapping[str, Tensor]:
-        """Return additional losses of the generator alone, from what ``discriminate`` returned for its samples.
+        """Return additional losses for the generator alone: name -> scalar.
 
         Args:
-            heads: for generated samples.
-            condition: the inputs that they were generated from.
-            real_heads: for real samples, without a graph to the generator; None unless the loss is ``relativistic``.
+            heads: what ``discriminate`` returned for the generated samples.
+            condition: what the samples were generated from: the inputs of ``generate``.
+            real_heads: what it returned for the real samples; None unless the loss is ``relativistic``.
         """
         return {}
-
-    def observe_scores(self, real: Tensor, fake: Tensor) -> None:
-        """Called without gradients in each turn of the discriminator, with the scores that it gave. Use it to
-        update buffers that track both, such as running means."""
 
     def turns(self) -> Sequence[Turn]:
         return [
@@ -222,16 +234,14 @@ class AdversarialLoss(Loss):
         return {**latent, "fake": fake}
 
     def _discriminator_turn(self, model: Model, real: Batch, shared: Batch) -> Terms:
-        on_real, on_fake = _discriminate_both(model, real, shared)  # {"score": (n, 1), and other heads} each
+        on_real, on_fake = _discriminate_both(model, real, shared)  # both: head -> (n, ...)
         losses = {"discriminator": self.discriminator(on_real["score"], on_fake["score"])}
         losses |= {f"discriminator-{name}": loss for name, loss in self.real_head_losses(on_real, real).items()}
         for name, loss in self.fake_head_losses(on_fake, shared).items():  # a name used for real and fake is summed
             key = f"discriminator-{name}"
             losses[key] = losses[key] + loss if key in losses else loss
         scores = on_real["score"].detach(), on_fake["score"].detach()
-        with torch.no_grad():
-            self.observe_scores(*scores)
-        return Terms(losses, self.log_scores(*scores))
+        return Terms(losses, self.log_scores(*scores), scores)
 
     def _generator_turn(self, model: Model, real: Batch, shared: Batch) -> Terms:
         on_real = model.discriminate(real[model.target], real) if self.relativistic else None

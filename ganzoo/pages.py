@@ -12,8 +12,8 @@ from ganzoo import evidence, recipes
 from ganzoo.errors import GanzooError
 from ganzoo.evidence import Evidence, with_spread
 from ganzoo.files import make_folder, write_atomically
-from ganzoo.recipes import Recipe, text_of
-from ganzoo.source import source_of
+from ganzoo.recipes import Recipe
+from ganzoo.source import source_of, text_of
 from ganzoo.zoo import Zoo
 
 

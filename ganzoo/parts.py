@@ -1,4 +1,5 @@
-"""Parts: the datasets, models, losses, penalties, metrics, extractors and commands that plugins provide.
+"""Parts: the datasets, models, losses, penalties, augmentations, optimizers, metrics, extractors and commands that
+plugins provide.
 
 ``KINDS`` is the one table of what kinds there are. A ``Part`` is a name and a plugin, and costs nothing. A
 ``ResolvedPart`` is its imported class with checked options, ready to be built.
@@ -36,6 +37,8 @@ KINDS = {
     "model": Kind("model", "models", "ganzoo.model:Model"),
     "loss": Kind("loss", "losses", "ganzoo.loss:Loss"),
     "penalty": Kind("penalty", "penalties", "ganzoo.loss:Penalty"),
+    "augmentation": Kind("augmentation", "augmentations", "ganzoo.augmentation:Augmentation"),
+    "optimizer": Kind("optimizer", "optimizers", "torch.optim:Optimizer"),
     "metric": Kind("metric", "metrics", "ganzoo.metric:Metric"),
     "extractor": Kind("extractor", "extractors", "torch_fidelity.feature_extractor_base:FeatureExtractorBase"),
     "command": Kind("command", "commands", "click:Command"),
@@ -92,18 +95,25 @@ class Part:
 
 @dataclass(frozen=True)
 class ResolvedPart:
-    """An imported part with checked options: every option has a value."""
+    """An imported part with checked options: every option has a value.
+
+    Attributes:
+        name: as the recipe names it: with the plugin in front if two plugins provide one of that name.
+        player: who it is for; empty for the part's own choice.
+    """
 
     part: Part
     cls: Any
     options: Mapping[str, Any]
+    name: str
+    player: str = ""
 
     @property
     def choice(self) -> PartChoice:
         """The part as a recipe names it, with all its options."""
         from ganzoo import options
 
-        return PartChoice(self.part.name, options.plain(self.cls, self.options))
+        return PartChoice(self.name, options.plain(self.cls, self.options), self.player)
 
     @property
     def words(self) -> str:
@@ -117,7 +127,10 @@ class ResolvedPart:
             UsageError: the part does not accept its arguments or options.
         """
         with self.blamed():
-            return self.cls(*arguments, **self.options)
+            built = self.cls(*arguments, **self.options)
+            if self.player:
+                built.player = self.player
+            return built
 
     @contextmanager
     def blamed(self) -> Iterator[None]:
@@ -138,12 +151,12 @@ class ResolvedPart:
             ) from error
 
 
-def resolve(part: Part, values: Mapping[str, Any], where: str) -> ResolvedPart:
+def resolve(part: Part, choice: PartChoice, where: str) -> ResolvedPart:
     """Import a part and check its options.
 
     Args:
         part: what to import.
-        values: what the user set.
+        choice: what the user set.
         where: the path of these settings for messages, such as ``model``.
 
     Raises:
@@ -153,7 +166,7 @@ def resolve(part: Part, values: Mapping[str, Any], where: str) -> ResolvedPart:
     from ganzoo import options  # it imports pydantic, which 'ganzoo list' can do without
 
     cls = part.load()
-    return ResolvedPart(part, cls, options.check(cls, values, where))
+    return ResolvedPart(part, cls, options.check(cls, choice.options, where), choice.name, choice.player)
 
 
 def import_object(target: str) -> Any:

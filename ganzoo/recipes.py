@@ -5,12 +5,10 @@ table per recipe. The recipe.toml of a run directory has the same form with one 
 """
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import tomli_w
@@ -19,9 +17,12 @@ from ganzoo import toml
 from ganzoo.errors import UsageError, nearest
 
 PARTS = ("data", "model", "loss")
+LISTS = {"penalties": "penalty", "augmentations": "augmentation"}
+"""Tables of a recipe that hold any number of parts, and the kind of these."""
+
 _TEXTS = ("title", "task", "summary", "equation")
 _PAPER: dict[str, type] = {"title": str, "authors": str, "year": int, "url": str}
-_SETTINGS = ("penalties", "optimizer", "train")
+_SETTINGS = (*LISTS, "optimizer", "train")
 _KEYS = (*_TEXTS, *PARTS, *_SETTINGS, "paper", "expect")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BOUND = re.compile(r"(<=|>=)\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
@@ -31,10 +32,17 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class PartChoice:
-    """A part by name, and the options that the recipe sets."""
+    """A part by name, and the options that the recipe sets. ``player`` is who it is for; empty for the part's own
+    choice."""
 
     name: str
     options: Settings = field(default_factory=dict)
+    player: str = ""
+
+    def table(self, label: str) -> dict[str, Any]:
+        """Return the table of this part in a table of parts, under a label. It needs no ``name`` that equals that."""
+        head = {"name": self.name if self.name != label else "", "player": self.player}
+        return {**{key: value for key, value in head.items() if value}, **self.options}
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,9 @@ class Recipe:
     Attributes:
         title, task, summary, equation: one line each, for people.
         data, model, loss: the parts.
-        penalties: penalty name -> its options. They join the loss.
+        penalties: any name -> the options of a penalty. With ``name`` in a table, that is the penalty, so that one can
+            serve twice. With ``player``, it joins the moves of that player.
+        augmentations: the same for augmentations of the samples that discriminators see.
         optimizer: settings of every player's optimizer. A table in it that is named like a player overrides them for
             that player.
         train: settings of the training loop.
@@ -61,6 +71,7 @@ class Recipe:
     summary: str = ""
     equation: str = ""
     penalties: Settings = field(default_factory=dict)
+    augmentations: Settings = field(default_factory=dict)
     optimizer: Settings = field(default_factory=dict)
     train: Settings = field(default_factory=dict)
     paper: Settings = field(default_factory=dict)
@@ -72,9 +83,28 @@ class Recipe:
             return self
         return self._changed(kind, PartChoice(name))
 
-    def with_penalties(self, names: Sequence[str]) -> "Recipe":
-        """Return this recipe with exactly these penalties. Penalties that it already has keep their options."""
-        return replace(self, penalties={name: self.penalties.get(name, {}) for name in names if name != "none"})
+    def parts(self) -> Iterator[tuple[str, str, PartChoice]]:
+        """Yield (kind, path of its settings, part) for all parts. The path is such as ``model`` or ``penalties.r1``.
+
+        Raises:
+            UsageError: a penalty or an augmentation is not a table, or its name or player is not text.
+        """
+        for kind in PARTS:
+            yield kind, kind, getattr(self, kind)
+        for table, kind in LISTS.items():
+            for label, values in getattr(self, table).items():
+                path = f"{table}.{label}"
+                if not isinstance(values, Mapping):
+                    raise UsageError(f"{path} = {values!r} must be a table of options: write {path}.OPTION=VALUE.")
+                options = {key: value for key, value in values.items() if key not in ("name", "player")}
+                name = _text(values.get("name", label), f"{path}.name")
+                yield kind, path, PartChoice(name, options, _text(values.get("player", ""), f"{path}.player"))
+
+    def with_listed(self, table: str, names: Sequence[str]) -> "Recipe":
+        """Return this recipe with exactly these ``penalties`` or ``augmentations``. Those that it already has keep
+        their options."""
+        present = getattr(self, table)
+        return self._changed(table, {name: present.get(name, {}) for name in names if name != "none"})
 
     def with_setting(self, path: str, value: Any) -> "Recipe":
         """Return this recipe with one setting changed, such as ``model.latent_dim`` or
@@ -139,28 +169,6 @@ def read_one(path: Path) -> Recipe:
     if isinstance(recipe, UsageError):
         raise recipe
     return recipe
-
-
-def text_of(path: Path, name: str) -> str:
-    """Return a recipe as it is written in its file, comments included; as plain TOML if it is scattered there.
-
-    Raises:
-        UsageError: as ``read``.
-    """
-    table = toml.read(path)[name]
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = re.compile(rf"""\s*\[\s*["']?{re.escape(name)}["']?\s*[].]""")
-    start = next((n for n, line in enumerate(lines) if head.match(line)), 0)
-    others = (n for n in range(start, len(lines)) if re.match(r"\s*\[", lines[n]) and not head.match(lines[n]))
-    own = lines[start : next(others, len(lines))]
-    while own and (not own[-1].strip() or own[-1].startswith("#")):  # a comment here is about what follows
-        own.pop()
-    text = dedent("\n".join(own))
-    try:
-        complete = tomllib.loads(text) == {name: table}
-    except ValueError:
-        complete = False
-    return text if complete else tomli_w.dumps({name: table}).strip()
 
 
 def to_toml(recipe: Recipe) -> str:

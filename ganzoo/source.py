@@ -1,19 +1,25 @@
-"""The complete code of a GAN: the turns of a step in order, and its model, loss and penalties.
+"""The complete code of a GAN: the turns of a step in order, its model, loss and penalties, and its recipe.
 
 Called by ``ganzoo show NAME --source`` and for the pages of the zoo.
 """
 
 import inspect
+import re
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from types import ModuleType
 
+import tomli_w
+
+from ganzoo import toml
 from ganzoo.errors import GanzooError
 from ganzoo.loss import Loss, Penalty
-from ganzoo.parts import ResolvedPart, resolve
+from ganzoo.parts import ResolvedPart
 from ganzoo.recipes import Recipe
-from ganzoo.training.experiment import resolve_part
+from ganzoo.training.experiment import resolve_parts
 from ganzoo.zoo import Zoo
 
 
@@ -37,18 +43,37 @@ def source_of(zoo: Zoo, recipe: Recipe) -> Source:
         UsageError, GanzooError: a part does not exist, cannot be imported, does not accept its options, or its code
             cannot be read.
     """
-    model, loss = resolve_part(zoo, recipe, "model"), resolve_part(zoo, recipe, "loss")
-    penalties = {
-        name: resolve(zoo.part("penalty", name), values, f"penalties.{name}")
-        for name, values in recipe.penalties.items()
-    }
-    parts = [model, loss, *penalties.values()]
-    built = {name: part.build() for name, part in penalties.items()}
+    resolved = resolve_parts(zoo, recipe)
+    model, loss = resolved["model"], resolved["loss"]
+    parts = [part for path, part in resolved.items() if path != "data"]
+    built = {name: resolved[f"penalties.{name}"].build() for name in recipe.penalties}
     own = model.cls.__module__.partition(".")[0]
     files = [(_title(module), _code(module)) for module in _modules(parts, own)]
     for part in parts:
         files += [entry for entry in _classes(part, own) if entry not in files]
     return Source(_turns(loss.part.name, loss.build(), built), files)
+
+
+def text_of(path: Path, name: str) -> str:
+    """Return a recipe as it is written in its file, comments included; as plain TOML if it is scattered there.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    table = toml.read(path)[name]
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = re.compile(rf"""\s*\[\s*["']?{re.escape(name)}["']?\s*[].]""")
+    start = next((n for n, line in enumerate(lines) if head.match(line)), 0)
+    others = (n for n in range(start, len(lines)) if re.match(r"\s*\[", lines[n]) and not head.match(lines[n]))
+    own = lines[start : next(others, len(lines))]
+    while own and (not own[-1].strip() or own[-1].startswith("#")):  # a comment here is about what follows
+        own.pop()
+    text = dedent("\n".join(own))
+    try:
+        complete = tomllib.loads(text) == {name: table}
+    except ValueError:
+        complete = False
+    return text if complete else tomli_w.dumps({name: table}).strip()
 
 
 def _turns(name: str, loss: Loss, penalties: dict[str, Penalty]) -> list[str]:

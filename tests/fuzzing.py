@@ -60,7 +60,7 @@ PATHS = [
     "model.width", "model.depth", "model.latent_dim", "model.name", "model", "data.examples", "data.split",
     "data.name", "loss.name", "loss.discriminator_weight", "penalties.r1.weight", "penalties.r1",
     "penalties.none.x", "optimizer.lr", "optimizer.name", "optimizer.generator.lr", "optimizer.generator",
-    "optimizer.betas", "train.batch_size", "train.seed", "train.ema", "train.augment", "train.metrics",
+    "optimizer.betas", "train.batch_size", "train.seed", "train.ema", "augmentations.ada.target", "train.metrics",
     "train.log_every", "train.sample_count", "train.keep", "train.on_collapse", "train.evaluate_every",
     "train.evaluate_samples", "train.cache_on_device", "train.device", "train", "x.y", "model.", ".",
     "prdc.nearest", "model.a.b.c", "a" + ".a" * 2000, "model" + ".a" * 2000, "expect.x", "paper.year",
@@ -69,7 +69,7 @@ OPTIONS = {
     "list": "--kind --task --json",
     "show": "--source",
     "run": (
-        "--epochs --steps --batch-size --seed --device --data --model --loss "
+        "--epochs --steps --batch-size --seed --device --data --model --loss --augmentation "
         "--penalty --checkpoint-every --evaluate-every --on-collapse --set --set --set --out"
     ),
     "resume": "--steps --device --checkpoint-every --evaluate-every --on-collapse",
@@ -98,6 +98,7 @@ GOOD = {
     "--data": "ring8 grid25",
     "--model": "mlp fc",
     "--loss": "hinge wasserstein minimax",
+    "--augmentation": "none ada apa diffaugment instance-noise",
     "--penalty": "none r1 clip gradient-penalty",
     "--device": "cpu auto",
     "--on-collapse": "warn stop rollback",

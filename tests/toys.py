@@ -81,13 +81,15 @@ class Translator(Model):
 
 
 class Labeled(Model):
-    """Makes a picture of a class, and says of pictures which class they are."""
+    """Makes a picture of a class, and says of pictures which class they are. For pictures of 8x8."""
 
     batch_dependent = False
     required_fields = ("label",)
 
     def __init__(self, fields) -> None:
         super().__init__(fields)
+        if fields[self.target].shape != (1, 8, 8):
+            raise ValueError("it needs pictures of 8x8")
         self.generator = nn.Sequential(nn.Embedding(fields["label"].classes, 64), nn.Unflatten(1, (1, 8, 8)), nn.Tanh())
         self.trunk = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
 

@@ -39,6 +39,14 @@ _TRAINING: dict[str, Decorator] = {
         callback=lambda ctx, option, names: names or None,
         help="Penalty to use instead of the recipe's; repeatable; 'none' removes them.",
     ),
+    "augmentations": click.option(
+        "--augmentation",
+        "augmentations",
+        metavar="NAME",
+        multiple=True,
+        callback=lambda ctx, option, names: names or None,
+        help="Augmentation to use instead of the recipe's; repeatable; 'none' removes them.",
+    ),
     "checkpoint_every": click.option("--checkpoint-every", type=int, metavar="N", help="Steps between checkpoints."),
     "evaluate_every": click.option(
         "--evaluate-every", type=int, metavar="N", help="Steps between evaluations; the best checkpoint is kept."

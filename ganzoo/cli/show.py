@@ -11,7 +11,7 @@ from ganzoo.cli import tables
 from ganzoo.cli.reproduce import print_evidence
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.parts import KINDS
-from ganzoo.recipes import PARTS, Recipe, read_one, text_of
+from ganzoo.recipes import PartChoice, Recipe, read_one
 from ganzoo.zoo import Zoo
 
 _WITHOUT_OPTIONS = ("extractor", "command")
@@ -69,7 +69,7 @@ def _show_evidence(name: str, origin: Path, recipe: Recipe) -> None:
 
 
 def _show_source(zoo: Zoo, recipe: Recipe, origin: Path) -> None:
-    from ganzoo.source import source_of
+    from ganzoo.source import source_of, text_of
 
     found = source_of(zoo, recipe)
     tables.say(f"# {recipe.name}: the turns of a step", bold=True)
@@ -113,36 +113,31 @@ def _show_head(zoo: Zoo, recipe: Recipe) -> None:
     if paper := recipe.paper:
         byline = ", ".join(str(paper[key]) for key in ("authors", "title", "year", "url") if key in paper)
         tables.say(f"  Paper: {byline}")
-    for kind, name in _parts_of(recipe):
+    for kind, _, choice in recipe.parts():
         try:
-            tables.say(f"  {KINDS[kind].word:<7}  {name}, of the plugin {zoo.part(kind, name).plugin}")
+            tables.say(f"  {KINDS[kind].word:<7}  {choice.name}, of the plugin {zoo.part(kind, choice.name).plugin}")
         except UsageError as error:
-            tables.say(f"  {KINDS[kind].word:<7}  {name}: {error}", fg="red")
-
-
-def _parts_of(recipe: Recipe) -> list[tuple[str, str]]:
-    parts = [(kind, getattr(recipe, kind).name) for kind in PARTS]
-    return parts + [("penalty", name) for name in recipe.penalties]
+            tables.say(f"  {KINDS[kind].word:<7}  {choice.name}: {error}", fg="red")
 
 
 def _settings(zoo: Zoo, recipe: Recipe) -> list[list[str]]:
-    from ganzoo.training.players import OPTIMIZERS, Schedule
+    from ganzoo.training.players import Schedule
     from ganzoo.training.settings import TrainSettings
 
     rows: list[list[str]] = []
     players: list[str] = []
-    for kind, name in _parts_of(recipe):
-        where = f"penalties.{name}" if kind == "penalty" else kind
-        values = recipe.penalties[name] if kind == "penalty" else getattr(recipe, kind).options
+    optimizer = str(recipe.optimizer.get("name", "adam"))
+    parts = [*recipe.parts(), ("optimizer", "optimizer", PartChoice(optimizer, recipe.optimizer))]
+    for kind, path, choice in parts:
+        if kind == "optimizer":
+            names = "|".join(zoo.names("optimizer"))
+            rows.append(["optimizer.name", optimizer, "adam", names, "The optimizer of every player"])
         try:
-            loaded = zoo.part(kind, name).load()
-            rows += _option_rows(where, loaded, values)
+            loaded = zoo.part(kind, choice.name).load()
+            rows += _option_rows(path, loaded, choice.options)
             players = list(getattr(loaded, "players", players))
         except GanzooError as error:
-            rows.append([f"{where}.*", "", "", "", str(error)])
-    optimizer = str(recipe.optimizer.get("name", "adam"))
-    rows.append(["optimizer.name", optimizer, "adam", "|".join(OPTIMIZERS), "The optimizer of every player"])
-    rows += _option_rows("optimizer", OPTIMIZERS.get(optimizer, OPTIMIZERS["adam"]), recipe.optimizer)
+            rows.append([f"{path}.*", "", "", "", str(error)])
     rows += _option_rows("optimizer", Schedule, recipe.optimizer)
     rows.append(
         ["optimizer.PLAYER.*", "", "", "", f"The same settings for {' or '.join(players) or 'one player'} only"]

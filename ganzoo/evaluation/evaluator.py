@@ -25,6 +25,7 @@ from ganzoo.guard import Guarded
 from ganzoo.metric import Metric, Samples
 from ganzoo.model import Model
 from ganzoo.parts import resolve
+from ganzoo.recipes import PartChoice
 from ganzoo.zoo import Zoo
 
 
@@ -215,7 +216,7 @@ def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[s
             raise UsageError(f"Unknown metric {name!r}. {nearest(bare, known)}")
         metric = max(bases, key=len)
         extractor = bare.removeprefix(f"{metric}-")
-    resolved = resolve(zoo.part("metric", plugin + slash + metric), options.get(metric, {}), metric)
+    resolved = resolve(zoo.part("metric", plugin + slash + metric), PartChoice(metric, options.get(metric, {})), metric)
     cls: type[Metric] = resolved.cls
     if metric != bare and (not cls.feature_kinds or cls.extractor):
         raise UsageError(f"The metric {metric!r} takes no extractor: write {metric!r}, not {name!r}.")

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from ganzoo import api
 from ganzoo.errors import GanzooError, UsageError, format_error
-from ganzoo.recipes import PARTS, Recipe
+from ganzoo.recipes import Recipe
 from ganzoo.testing.checks import CHECKS
 from ganzoo.testing.harness import FIXED, Harness, Problem, Skipped
 from ganzoo.zoo import Zoo
@@ -62,7 +62,8 @@ def check(
     problems = [found for found in examine(recipe, settings=settings, zoo=zoo) if found.state == "problem"]
     if problems:
         lines = [f"{found.check}: {found.text}\n    {found.remedy}" for found in problems]
-        raise AssertionError(f"{recipe} has {len(problems)} problem(s):\n" + "\n".join(lines))
+        name = recipe.name if isinstance(recipe, Recipe) else recipe
+        raise AssertionError(f"{name} has {len(problems)} problem(s):\n" + "\n".join(lines))
 
 
 def examine(
@@ -107,8 +108,7 @@ def _finding(name: str, function: Any) -> Finding:
 
 def _imports_no_torch(zoo: Zoo, recipe: Recipe) -> str:
     """Importing the plugins of a recipe does not import torch, so that listing the zoo stays fast."""
-    parts = [zoo.part(kind, getattr(recipe, kind).name) for kind in PARTS]
-    parts += [zoo.part("penalty", name) for name in recipe.penalties]
+    parts = [zoo.part(kind, choice.name) for kind, _, choice in recipe.parts()]
     modules = sorted({part.plugin.module.__name__ for part in parts if part.plugin.module})
     for module in modules:
         code = f"import sys, importlib; importlib.import_module({module!r}); sys.exit('torch' in sys.modules)"

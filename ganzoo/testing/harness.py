@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -58,10 +57,9 @@ class Harness:
         lazy = max((penalty.every for penalty in self.experiment.penalties.values()), default=1)
         self.steps = min(_MAX_STEPS, max(3, *(turn.every * lazy for turn in self.turns)) + 1)
 
-    def state(self, **changes: Any) -> TrainingState:
-        """Return the state of a new run with copies of the parts; ``changes`` replace parts."""
-        parts = copy.deepcopy({name: getattr(self.experiment, name) for name in ("model", "loss", "penalties")})
-        return TrainingState(replace(self.experiment, **{**parts, **changes}))
+    def state(self) -> TrainingState:
+        """Return the state of a new run with copies of the parts."""
+        return TrainingState(self.experiment.copied())
 
     def model(self) -> Model:
         """Return a copy of the model in eval mode."""

@@ -9,11 +9,11 @@ from torch import Tensor
 from ganzoo import export, options, randomness
 from ganzoo.data import Field, TensorDataset
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.recipes import PARTS
 from ganzoo.testing.harness import BATCH, Harness, Problem, Skipped, same, train_once, train_to
 from ganzoo.training import previews
 from ganzoo.training.ema import EMA
-from ganzoo.training.experiment import build_model, resolve_part
+from ganzoo.training.experiment import build, build_model, resolve_part
+from ganzoo.training.state import TrainingState
 
 _OTHER_SHAPES = ((3, 32, 32), (1, 28, 28), (3, 48, 48), (3, 64, 64))
 
@@ -21,8 +21,7 @@ _OTHER_SHAPES = ((3, 32, 32), (1, 28, 28), (3, 48, 48), (3, 64, 64))
 def options_are_explained(harness: Harness) -> str:
     """Every option of every part has a meaning."""
     recipe, zoo = harness.recipe, harness.zoo
-    parts = [zoo.part(kind, getattr(recipe, kind).name) for kind in PARTS]
-    parts += [zoo.part("penalty", name) for name in recipe.penalties]
+    parts = [zoo.part(kind, choice.name) for kind, _, choice in recipe.parts()]
     found = [(part.name, option) for part in parts for option in options.options_of(part.load())]
     if silent := [f"{option.name} of {name}" for name, option in found if not option.help]:
         raise Problem(f"not explained: {', '.join(silent)}", 'Annotate: Annotated[int, Option("what it means")].')
@@ -114,17 +113,18 @@ def other_image_sizes_work(harness: Harness) -> str:
         dataset = _noise(harness.experiment.dataset.fields, harness.field.shape, shape)
         name = "x".join(map(str, shape))
         try:
-            model = part.cls(dataset.fields, **part.options)
+            part.cls(dataset.fields, **part.options)  # by itself: build() hides what kind of error it raises
+            state = TrainingState(build(harness.zoo, harness.recipe, dataset))
         except (ValueError, UsageError) as error:
             found.append(f"{name} refused ({error})")
             continue
         except Exception as error:
             remedy = "Adapt to fields[self.target].shape, or raise ValueError saying which sizes fit."
             raise Problem(f"images {name}: {type(error).__name__}: {error}", remedy) from error
-        inputs = model.generator_inputs(dataset.prepare(dataset.tensors()), randomness.generator(0, "check"))
-        if model.generate(inputs).shape[1:] != shape:
+        inputs = state.model.generator_inputs(state.stream.fixed_examples(2), randomness.generator(0, "check"))
+        if state.model.generate(inputs).shape[1:] != shape:
             raise Problem(f"images {name}: it generates another shape", "Adapt to fields[self.target].shape.")
-        train_once(harness.state(dataset=dataset, model=model))
+        train_once(state)
         found.append(name)
     return ", ".join(found)
 

@@ -97,6 +97,7 @@ def samples_are_scored_independently(harness: Harness) -> str:
     with torch.no_grad():
         for part in (slice(None), slice(0, BATCH // 2), slice(BATCH // 2, None)):
             twin = copy.deepcopy(model).train()
+            vars(twin)["augmentations"] = ()  # their noise differs from call to call
             for module in twin.modules():
                 if isinstance(module, torch.nn.modules.dropout._DropoutNd):
                     module.eval()

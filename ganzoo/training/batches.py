@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset as TorchDataset
 
 from ganzoo import randomness
 from ganzoo.data import Batch, Dataset
-from ganzoo.errors import UsageError
+from ganzoo.errors import GanzooError, UsageError
 from ganzoo.training import identity, processes
 from ganzoo.training.settings import TrainSettings
 from ganzoo.training.signals import sigint_ignored
@@ -78,6 +78,21 @@ class BatchStream:
         stacked = {name: torch.stack([e[name] for e in examples]).to(self.device) for name in examples[0]}
         return self.dataset.prepare(stacked)
 
+    def order(self, epoch: int) -> Tensor:
+        """Return the indices of an epoch, int64 (examples,), on the CPU.
+
+        Raises:
+            GanzooError: the dataset returned something else.
+        """
+        order, n = self.dataset.order(epoch, randomness.generator(self.seed, "order", epoch)), len(self.dataset)
+        valid = isinstance(order, Tensor) and order.shape == (n,) and order.dtype == torch.int64
+        if not valid or order.min() < 0 or order.max() >= n:
+            raise GanzooError(
+                f"order() of {type(self.dataset).__name__} must return {n} indices between 0 and {n - 1} (int64), not "
+                f"{order!r:.100}."
+            )
+        return order
+
     def _gather(self, step: int, tensors: Batch) -> Iterator[Batch]:
         for index in self._indices(step):
             yield {name: tensor.index_select(0, index) for name, tensor in tensors.items()}
@@ -97,12 +112,11 @@ class BatchStream:
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def _indices(self, step: int) -> Iterator[Tensor]:
-        """Yield the indices of the examples for each step after ``step``; every epoch is shuffled anew."""
+        """Yield the indices of the examples for each step after ``step``; every epoch has an order of its own."""
         epoch, done = divmod(step, self.steps_per_epoch)
         device = "cpu" if self.cached is None else self.device
         while True:
-            order = torch.randperm(len(self.dataset), generator=randomness.generator(self.seed, "order", epoch))
-            yield from order.to(device).split(self.batch_size)[done : self.steps_per_epoch]
+            yield from self.order(epoch).to(device).split(self.batch_size)[done : self.steps_per_epoch]
             epoch, done = epoch + 1, 0
 
     def _needed(self, stored: Batch) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """A dry run: one step on copies of the parts, so that mistakes show before anything is written."""
 
-import copy
 import warnings
 from contextlib import suppress
 from dataclasses import replace
@@ -39,9 +38,9 @@ def dry_run(state: TrainingState) -> None:
 
 
 def _play(state: TrainingState) -> None:
-    experiment = state.experiment
-    model, loss, penalties = copy.deepcopy((experiment.model, experiment.loss, experiment.penalties))
-    twin = TrainingState(replace(experiment, model=model, loss=loss, penalties=penalties), state.stream)
+    experiment = state.experiment.copied()
+    twin, model = TrainingState(experiment, state.stream), experiment.model
+    twin.stream.order(0)
     field = experiment.dataset.fields[model.target]
     sample = model.generate(model.generator_inputs(twin.stream.fixed_examples(2), twin.rng))
     if sample.shape[1:] != field.shape:
@@ -54,6 +53,11 @@ def _play(state: TrainingState) -> None:
         twin.train_step(phase, real, buffer)
         twin.turns = tuple(replace(turn, every=1) for turn in twin.turns)  # in later phases, only ``when`` counts
     buffer.check_names()
+    if twin.score_listeners and not twin.reports_scores:
+        raise UsageError(
+            f"{min(twin.score_listeners)} observes the scores of the discriminator, and the loss "
+            f"{experiment.recipe.loss.name!r} reports none."
+        )
     previews.preview(twin, previews.fixed_batch(twin))
     with suppress(NonFinite):  # training itself will explain it
         checkpoint.serialize(twin.state_dict())

@@ -1,22 +1,24 @@
 """Checks a recipe and builds its parts. Every mistake is found here, before a directory is made."""
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
 import torch
 
 from ganzoo import options, randomness
+from ganzoo.augmentation import Augmentation, augment
 from ganzoo.data import Dataset, Field
 from ganzoo.errors import GanzooError, UsageError, unknown
 from ganzoo.evaluation.evaluator import Evaluator
-from ganzoo.loss import Loss, Penalty, Turn
+from ganzoo.loss import Loss, Penalty, TrainingPart, Turn
 from ganzoo.model import Model
 from ganzoo.parts import Part, ResolvedPart, resolve
-from ganzoo.recipes import PARTS, PartChoice, Recipe
-from ganzoo.training.augment import augment
-from ganzoo.training.players import check_optimizers, plain_optimizers
+from ganzoo.recipes import LISTS, PARTS, PartChoice, Recipe
+from ganzoo.training.players import OptimizerSettings, check_optimizers, plain_optimizers
 from ganzoo.training.settings import TrainSettings
 from ganzoo.training.turns import build_turns
 from ganzoo.zoo import Zoo
@@ -33,7 +35,7 @@ class Experiment:
 
     Attributes:
         recipe: the resolved recipe: every setting is in it.
-        optimizers: player -> complete optimizer settings.
+        optimizers: player -> the settings of its optimizer.
         evaluator: used during training; None if there are no evaluations.
         eval_data: the dataset that the evaluator uses, with all its options.
     """
@@ -45,13 +47,37 @@ class Experiment:
     model: Model
     loss: Loss
     penalties: Mapping[str, Penalty]
-    optimizers: Mapping[str, Mapping[str, Any]]
+    augmentations: Mapping[str, Augmentation]
+    optimizers: Mapping[str, OptimizerSettings]
     evaluator: Evaluator | None
     eval_data: PartChoice
 
+    @property
+    def training_parts(self) -> dict[str, TrainingPart]:
+        """The loss, the penalties and the augmentations, by the paths of their settings."""
+        penalties = {f"penalties.{name}": penalty for name, penalty in self.penalties.items()}
+        augmentations = {f"augmentations.{name}": found for name, found in self.augmentations.items()}
+        return {"loss": self.loss, **penalties, **augmentations}
 
-def build(zoo: Zoo, recipe: Recipe) -> Experiment:
+    @property
+    def batch_fields(self) -> set[str]:
+        """The fields of a batch that its parts read."""
+        read = [*self.model.required_fields, *self.model.condition_fields]
+        return {self.model.target, *read, *chain(*(part.required_fields for part in self.training_parts.values()))}
+
+    def copied(self) -> "Experiment":
+        """Return this experiment with copies of its parts."""
+        names = ("model", "loss", "penalties", "augmentations")
+        return replace(self, **copy.deepcopy({name: getattr(self, name) for name in names}))
+
+
+def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experiment:
     """Check a recipe against the parts it names, and build them. The initial weights depend on the seed only.
+
+    Args:
+        zoo: the plugins.
+        recipe: what to build.
+        dataset: used instead of the recipe's.
 
     Raises:
         UsageError: an unknown name, a setting that does not fit, or parts that do not fit each other.
@@ -59,42 +85,60 @@ def build(zoo: Zoo, recipe: Recipe) -> Experiment:
     """
     settings = TrainSettings(**options.check(TrainSettings, recipe.train, "train"))
     device = choose_device(settings.device)
-    parts = {kind: resolve_part(zoo, recipe, kind) for kind in PARTS}
-    terms = {name: _resolve_penalty(zoo, recipe, name) for name in recipe.penalties}
-    optimizers = check_optimizers(recipe.optimizer, parts["model"].cls.players)
+    parts = resolve_parts(zoo, recipe)
+    optimizers = check_optimizers(zoo, recipe.optimizer, parts["model"].cls.players)
 
     with randomness.preserved():
         randomness.seed_global(randomness.derive(settings.seed, "weights"))
-        dataset: Dataset = parts["data"].build()
+        dataset = parts["data"].build() if dataset is None else dataset
         if not getattr(dataset, "fields", None) or not len(dataset):
             raise UsageError(f"The {parts['data'].words} is empty: it has no fields or no examples.")
-        for part in (parts["model"], parts["loss"], *terms.values()):
-            _check_fields(part, dataset, recipe.data.name)
+        for path, part in parts.items():
+            if path != "data":
+                _check_fields(part, dataset, recipe.data.name)
         model: Model = parts["model"].build(dataset.fields)
-        loss: Loss = parts["loss"].build()
-        penalties: dict[str, Penalty] = {name: part.build() for name, part in terms.items()}
-    with parts["loss"].blamed():
-        turns = build_turns(loss, penalties)
-    for part in (parts["loss"], *terms.values()):
-        _check_methods(zoo, model, recipe.model.name, part)
-    _check_players(recipe, model, turns, settings)
-    if settings.augment or settings.instance_noise:
-        noise = settings.instance_noise, settings.instance_noise_steps
-        augment(model, settings.augment, dataset.fields[model.target].shape, *noise)
+        terms: dict[str, Any] = {path: part.build() for path, part in parts.items() if path not in ("data", "model")}
+        penalties, augmentations = _listed(terms, "penalties"), _listed(terms, "augmentations")
+        with parts["loss"].blamed():
+            turns = build_turns(terms["loss"], penalties)
+        for path in terms:
+            _check_methods(zoo, model, recipe.model.name, parts[path])
+        _check_players(recipe, model, turns, settings)
+        for path, term in terms.items():
+            with parts[path].blamed():
+                term.meet(model, dataset.fields)
+        if augmentations:
+            augment(model, augmentations)
 
-    resolved = replace(
-        recipe,
-        train=options.plain(TrainSettings, asdict(settings)),
-        optimizer=plain_optimizers(optimizers),
-        penalties={name: part.choice.options for name, part in terms.items()},
-        **{kind: part.choice for kind, part in parts.items()},  # type: ignore[arg-type]
-    )
-    for module in (model, loss, *penalties.values()):
+    resolved = _resolved(recipe, parts, settings, optimizers)
+    for module in (model, *terms.values()):
         module.to(device)
     evaluator, eval_data = None, resolved.data
     if settings.evaluate_every:
         evaluator, eval_data = _evaluator(zoo, resolved, settings, dataset, model, device)
-    return Experiment(resolved, settings, device, dataset, model, loss, penalties, optimizers, evaluator, eval_data)
+    return Experiment(
+        resolved,
+        settings,
+        device,
+        dataset,
+        model,
+        terms["loss"],
+        penalties,
+        augmentations,
+        optimizers,
+        evaluator,
+        eval_data,
+    )
+
+
+def resolve_parts(zoo: Zoo, recipe: Recipe) -> dict[str, ResolvedPart]:
+    """Return the parts of a recipe, with their options checked, by the paths of their settings, such as ``model`` and
+    ``penalties.r1``.
+
+    Raises:
+        UsageError, GanzooError: as ``build``.
+    """
+    return {path: resolve(zoo.part(kind, choice.name), choice, path) for kind, path, choice in recipe.parts()}
 
 
 def resolve_part(zoo: Zoo, recipe: Recipe, kind: str, extra: Mapping[str, Any] | None = None) -> ResolvedPart:
@@ -104,7 +148,7 @@ def resolve_part(zoo: Zoo, recipe: Recipe, kind: str, extra: Mapping[str, Any] |
         UsageError, GanzooError: as ``build``.
     """
     choice: PartChoice = getattr(recipe, kind)
-    return resolve(zoo.part(kind, choice.name), {**choice.options, **(extra or {})}, kind)
+    return resolve(zoo.part(kind, choice.name), replace(choice, options={**choice.options, **(extra or {})}), kind)
 
 
 def build_data(
@@ -156,11 +200,27 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _resolve_penalty(zoo: Zoo, recipe: Recipe, name: str) -> ResolvedPart:
-    values = recipe.penalties[name]
-    if not isinstance(values, Mapping):
-        raise UsageError(f"penalties.{name} = {values!r} must be a table of options, such as penalties.{name}.weight.")
-    return resolve(zoo.part("penalty", name), values, f"penalties.{name}")
+def _listed(parts: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """Return the parts of a table of the recipe, by name: ``penalties.r1`` is called ``r1``."""
+    return {path.removeprefix(f"{table}."): part for path, part in parts.items() if path.startswith(f"{table}.")}
+
+
+def _resolved(
+    recipe: Recipe,
+    parts: Mapping[str, ResolvedPart],
+    settings: TrainSettings,
+    optimizers: Mapping[str, OptimizerSettings],
+) -> Recipe:
+    """Return the recipe with every setting in it."""
+    chosen: dict[str, Any] = {kind: parts[kind].choice for kind in PARTS}
+    for table in LISTS:
+        chosen[table] = {name: part.choice.table(name) for name, part in _listed(parts, table).items()}
+    return replace(
+        recipe,
+        train=options.plain(TrainSettings, asdict(settings)),
+        optimizer=plain_optimizers(optimizers),
+        **chosen,
+    )
 
 
 def _evaluator(

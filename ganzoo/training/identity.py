@@ -11,10 +11,10 @@ from typing import Any
 
 from ganzoo.data import Dataset, Field
 from ganzoo.errors import UsageError
-from ganzoo.recipes import PARTS, PartChoice, Recipe
+from ganzoo.recipes import LISTS, PARTS, PartChoice, Recipe
 from ganzoo.training.players import SCHEDULE
 
-FIXED = ("batch_size", "seed", "ema", "augment", "instance_noise")
+FIXED = ("batch_size", "seed", "ema")
 """Settings in ``train`` that belong to the identity of a run."""
 
 RATES = ("lr", *SCHEDULE)
@@ -27,8 +27,7 @@ Change = dict[str, Any]
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """Return all settings of a resolved recipe as JSON values."""
     parts = {kind: {"name": part.name, **part.options} for kind in PARTS for part in (_choice(recipe, kind),)}
-    rest = {"penalties": recipe.penalties, "optimizer": recipe.optimizer, "train": recipe.train}
-    return {**parts, **{name: dict(table) for name, table in rest.items()}}
+    return {**parts, **{name: dict(getattr(recipe, name)) for name in (*LISTS, "optimizer", "train")}}
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
@@ -95,8 +94,8 @@ def changed_settings(
     optional = [f"data.{name}" for name in location_options] + ["train.steps"] * ("train.epochs" in old)
     changes: list[Change] = []
     for path in [*old, *sorted(new.keys() - old.keys())]:
-        another_penalty = path.startswith("penalties.") and path.count(".") == 1
-        added = path not in old and path not in optional and not another_penalty
+        another_part = path.partition(".")[0] in LISTS and path.count(".") == 1
+        added = path not in old and path not in optional and not another_part
         if added or old.get(path) == new.get(path):
             continue
         changes.append({"step": step, "setting": path, "from": old.get(path), "to": new.get(path)})
@@ -171,9 +170,9 @@ def _flat(settings: Mapping[str, Any], players: Collection[str]) -> Iterator[tup
             tables = any(isinstance(value, Mapping) for value in table.values())
             table = table if tables else dict.fromkeys(players, table)
         for name, value in table.items():
-            if head in ("optimizer", "penalties") and isinstance(value, Mapping):
+            if head in ("optimizer", *LISTS) and isinstance(value, Mapping):
                 yield from ((f"{head}.{name}.{key}", inner) for key, inner in value.items())
-                if head == "penalties":
+                if head in LISTS:
                     yield f"{head}.{name}", "used"
             else:
                 yield f"{head}.{name}", value

@@ -1,75 +1,21 @@
 """Players: the parameters that each owns, and the optimizer that updates them."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from torch.optim import Optimizer
 
 from ganzoo import options
 from ganzoo.errors import UsageError, unknown
 from ganzoo.model import Model
 from ganzoo.options import Option
-
-Rate = Annotated[float, Option("Learning rate", gt=0)]
-Share = Annotated[float, Option("", ge=0, lt=1)]
-Betas = Annotated[tuple[Share, Share], Option("Decay of the running averages of the gradient and of its square")]
-Epsilon = Annotated[float, Option("Added to the denominator", ge=0)]
-Decay = Annotated[float, Option("Weight decay", ge=0)]
-Parameters = Iterable[nn.Parameter]
-
-
-def adam(
-    parameters: Parameters,
-    *,
-    lr: Rate = 2e-4,
-    betas: Betas = (0.9, 0.999),
-    eps: Epsilon = 1e-8,
-    weight_decay: Decay = 0.0,
-) -> Optimizer:
-    """Adam. Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980."""
-    return Adam(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
-
-
-def adamw(
-    parameters: Parameters,
-    *,
-    lr: Rate = 2e-4,
-    betas: Betas = (0.9, 0.999),
-    eps: Epsilon = 1e-8,
-    weight_decay: Decay = 0.01,
-) -> Optimizer:
-    """AdamW. Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101."""
-    return AdamW(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
-
-
-def rmsprop(
-    parameters: Parameters,
-    *,
-    lr: Rate = 5e-5,
-    alpha: Annotated[float, Option("Decay of the running average of the squared gradient", ge=0, lt=1)] = 0.99,
-    eps: Epsilon = 1e-8,
-    weight_decay: Decay = 0.0,
-) -> Optimizer:
-    """RMSprop. Tieleman and Hinton, lecture 6.5, 2012; the optimizer of the original Wasserstein GAN."""
-    return RMSprop(parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
-
-
-def sgd(
-    parameters: Parameters,
-    *,
-    lr: Rate = 1e-2,
-    momentum: Annotated[float, Option("Momentum", ge=0, lt=1)] = 0.0,
-    weight_decay: Decay = 0.0,
-) -> Optimizer:
-    """Stochastic gradient descent."""
-    return SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
-
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "sgd": sgd}
+from ganzoo.parts import ResolvedPart, resolve
+from ganzoo.recipes import PartChoice
+from ganzoo.zoo import Zoo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,22 +98,40 @@ class Player:
                     kept[name] = torch.empty_like(parameter).copy_(value)
 
 
-def build_players(model: Model, settings: Mapping[str, Mapping[str, Any]]) -> dict[str, Player]:
-    """Return the model's players, each with an optimizer of its own. ``settings`` is what ``check_optimizers``
-    returned."""
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The optimizer of a player, and how its learning rate changes."""
+
+    part: ResolvedPart
+    schedule: Schedule
+
+    def plain(self) -> dict[str, Any]:
+        """Return all settings as a recipe holds them."""
+        choice = self.part.choice
+        return {"name": choice.name, **choice.options, **options.plain(Schedule, asdict(self.schedule))}
+
+
+def build_players(model: Model, settings: Mapping[str, OptimizerSettings]) -> dict[str, Player]:
+    """Return the model's players, each with an optimizer of its own.
+
+    Raises:
+        UsageError: an optimizer cannot be built.
+    """
     players = {}
     for name in model.players:
-        parameters = list(model.parameters_of(name))
-        kwargs = dict(settings[name])
-        schedule = Schedule(**{key: kwargs.pop(key) for key in SCHEDULE})
-        players[name] = Player(parameters, OPTIMIZERS[kwargs.pop("name")](parameters, **kwargs), schedule)
+        parameters, chosen = list(model.parameters_of(name)), settings[name]
+        optimizer = chosen.part.build(parameters)
+        if not all("lr" in group for group in optimizer.param_groups):
+            raise UsageError(f"The {chosen.part.words} has no learning rate 'lr' in its parameter groups.")
+        players[name] = Player(parameters, optimizer, chosen.schedule)
     return players
 
 
-def check_optimizers(settings: Mapping[str, Any], players: Iterable[str]) -> dict[str, dict[str, Any]]:
+def check_optimizers(zoo: Zoo, settings: Mapping[str, Any], players: Iterable[str]) -> dict[str, OptimizerSettings]:
     """Return the complete optimizer settings of each player.
 
     Args:
+        zoo: the plugins.
         settings: those of the recipe: ``name`` and the settings of that optimizer for all players, and tables named
             like a player, which override them for that player.
         players: the model's players.
@@ -179,38 +143,31 @@ def check_optimizers(settings: Mapping[str, Any], players: Iterable[str]) -> dic
     shared = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
     for key in settings.keys() - shared.keys() - set(players):
         raise unknown("player", key, players, "optimizer (a table there overrides the settings of one player)")
-    return {player: _check(shared, settings.get(player, {}), player) for player in players}
+    return {player: _check(zoo, shared, settings.get(player, {}), player) for player in players}
 
 
-def plain_optimizers(checked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def plain_optimizers(checked: Mapping[str, OptimizerSettings]) -> dict[str, Any]:
     """Return complete optimizer settings as a recipe holds them: once if all players have the same, otherwise one table
     per player."""
-    plain = {}
-    for player, settings in checked.items():
-        own = {key: value for key, value in settings.items() if key not in ("name", *SCHEDULE)}
-        schedule = options.plain(Schedule, {key: settings[key] for key in SCHEDULE})
-        plain[player] = {"name": settings["name"], **options.plain(OPTIMIZERS[settings["name"]], own), **schedule}
+    plain = {player: settings.plain() for player, settings in checked.items()}
     first = next(iter(plain.values()), {})
     return dict(first) if all(settings == first for settings in plain.values()) else plain
 
 
-def _check(shared: Mapping[str, Any], own: Any, player: str) -> dict[str, Any]:
+def _check(zoo: Zoo, shared: Mapping[str, Any], own: Any, player: str) -> OptimizerSettings:
     if not isinstance(own, Mapping):
         raise UsageError(f"optimizer.{player} = {own!r} must be a table of settings, such as optimizer.{player}.lr.")
+    where = f"optimizer.{player}" if own else "optimizer"
     name = own.get("name", shared.get("name", "adam"))
-    if not isinstance(name, str) or name not in OPTIMIZERS:
-        raise unknown("optimizer", str(name), OPTIMIZERS, "optimizer.name")
+    if not isinstance(name, str):
+        raise UsageError(f"{where}.name must be text, not {name!r}.")
+    part = zoo.part("optimizer", name)
     # Another optimizer has settings of its own; the schedule is the same for all.
     inherited = {k: v for k, v in shared.items() if k in SCHEDULE or name == shared.get("name", "adam")}
     values = {key: value for key, value in {**inherited, **own}.items() if key != "name"}
-    where = f"optimizer.{player}" if own else "optimizer"
-    known = {option.name for option in options.options_of(OPTIMIZERS[name])}
-    if wrong := sorted(values.keys() - known - SCHEDULE.keys()):
-        raise unknown("setting", f"{where}.{wrong[0]}", [f"{where}.{key}" for key in (*known, *SCHEDULE)])
+    known = [*(option.name for option in options.options_of(part.load())), *SCHEDULE]
+    if wrong := sorted(values.keys() - set(known)):
+        raise unknown("setting", f"{where}.{wrong[0]}", [f"{where}.{key}" for key in known])
+    schedule = options.check(Schedule, {key: value for key, value in values.items() if key in SCHEDULE}, where)
     own_values = {key: value for key, value in values.items() if key not in SCHEDULE}
-    schedule = {key: value for key, value in values.items() if key in SCHEDULE}
-    return {
-        "name": name,
-        **options.check(OPTIMIZERS[name], own_values, where),
-        **options.check(Schedule, schedule, where),
-    }
+    return OptimizerSettings(resolve(part, PartChoice(name, own_values), where), Schedule(**schedule))

@@ -18,16 +18,6 @@ class TrainSettings:
     ema: Annotated[
         float, Option("Decay per step of the moving average of the weights; 0 keeps no average", ge=0, lt=1)
     ] = 0.0
-    augment: Annotated[
-        tuple[Literal["color", "translation", "cutout"], ...],
-        Option("DiffAugment: random changes to every image that the discriminator sees; [] for none"),
-    ] = ()
-    instance_noise: Annotated[
-        float, Option("Standard deviation of noise added to every sample that the discriminator sees", ge=0)
-    ] = 0.0
-    instance_noise_steps: Annotated[
-        int, Option("Steps in which the instance noise falls to 0; 0 keeps it", ge=0, le=10**12)
-    ] = 0
     log_every: Annotated[int, Option("Steps between ticks of the scalars", ge=1, le=10**9)] = 100
     sample_every: Annotated[int, Option("Epochs between sample grids", ge=1, le=10**9)] = 1
     sample_count: Annotated[int, Option("Pictures per sample grid", ge=1, le=4096)] = 32

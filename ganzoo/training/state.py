@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import reduce
 from itertools import chain
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from ganzoo import randomness
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError
-from ganzoo.loss import LossTerm, Penalty, Terms, Turn
+from ganzoo.loss import Penalty, Terms, TrainingPart, Turn
 from ganzoo.model import Model
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -43,6 +44,8 @@ class TrainingState:
         best: metric, value and step of the best checkpoint, or None.
         rng: the source of all noise in the losses.
         phases: steps at which a part changes its behavior, 0 first.
+        score_listeners: the parts that observe scores, by the paths of their settings.
+        reports_scores: whether the loss has reported scores to them.
         playing: the turn that is being played; None between steps.
         global_random: the global random states with which the next session starts.
     """
@@ -50,15 +53,19 @@ class TrainingState:
     def __init__(self, experiment: Experiment, stream: BatchStream | None = None) -> None:
         self.experiment, self.settings = experiment, experiment.settings
         self.model, self.loss, self.penalties = experiment.model, experiment.loss, experiment.penalties
+        self.augmentations = tuple(experiment.augmentations.values())
         seed, device = self.settings.seed, experiment.device
-        self.stream = stream or BatchStream(experiment.dataset, _fields(experiment), self.settings, device)
-        for term in (self.loss, *self.penalties.values()):
-            term.meet(self.model, experiment.dataset.fields)
-            term.to(device)
+        self.stream = stream or BatchStream(experiment.dataset, experiment.batch_fields, self.settings, device)
         self.turns = build_turns(self.loss, self.penalties)
         self.playing: Turn | None = None
-        parts: list[Model | LossTerm] = [self.model, self.loss, *self.penalties.values()]
-        self._step_listeners = [part for part in parts if type(part).at not in (Model.at, LossTerm.at)]
+        parts: list[Model | TrainingPart] = [self.model, *experiment.training_parts.values()]
+        self._step_listeners = [part for part in parts if type(part).at not in (Model.at, TrainingPart.at)]
+        self.score_listeners = {
+            path: part
+            for path, part in experiment.training_parts.items()
+            if type(part).observe_scores is not TrainingPart.observe_scores
+        }
+        self.reports_scores = False
         self.phases = sorted({0, *chain.from_iterable(part.phases for part in parts)})
         self.players = build_players(self.model, experiment.optimizers)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
@@ -91,21 +98,22 @@ class TrainingState:
         moved: set[str] = set()
         for number, turn in enumerate(due, start=1):
             self.playing = turn
-            terms = turn.objective(self.model, real, shared)
+            seen = self._real_batch(turn.player, real, shared)
+            terms = turn.objective(self.model, seen, shared)
             first = bool(terms.losses) and turn.player not in moved
             eager, lazy = self._joining(turn, step) if first else ({}, {})
             if eager:
-                terms = joined(terms, eager, self.model, real, shared)
+                terms = joined(terms, eager, self.model, seen, shared)
             buffer.add(step, terms.losses, "loss/")
-            buffer.add(step, terms.metrics)
+            buffer.add(step, {**terms.metrics, **self._observed(terms.scores)})
             if not terms.losses:
                 continue
-            # The graph stays for later turns that share parts of it.
+            # Keep the graph while later turns of this step may use parts of it.
             self._move(step, turn, terms, buffer, log_gradients, retain_graph=number < len(due) or bool(lazy))
             moved.add(turn.player)
             self._after(turn.after, *(penalty.after for penalty in eager.values()))
             for name, penalty in lazy.items():
-                terms = penalty_terms({name: penalty}, self.model, real, shared)
+                terms = penalty_terms({name: penalty}, self.model, seen, shared)
                 buffer.add(step, terms.losses, "loss/")
                 if terms.losses:
                     self._move(step, turn, terms, buffer, log_gradients, retain_graph=True)
@@ -118,6 +126,22 @@ class TrainingState:
         """Tell the parts that depend on the step which step it is."""
         for part in self._step_listeners:
             part.at(step)
+
+    def _real_batch(self, player: str, real: Batch, shared: Batch) -> Batch:
+        for augmentation in self.augmentations:
+            if augmentation.player == player:
+                real = augmentation.real_batch(real, shared)
+        return real
+
+    def _observed(self, scores: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
+        """Tell the parts that observe scores those of a turn, and return what they log."""
+        found: dict[str, Tensor] = {}
+        if scores and self.score_listeners:
+            self.reports_scores = True
+            with torch.no_grad():
+                for part in self.score_listeners.values():
+                    found |= part.observe_scores(*scores) or {}
+        return found
 
     def _joining(self, turn: Turn, step: int) -> tuple[dict[str, Penalty], dict[str, Penalty]]:
         """Return the penalties that join a move, and the lazy ones that follow it."""
@@ -133,7 +157,7 @@ class TrainingState:
         for parameter in player.parameters:
             parameter.grad = None
         # Only the player's parameters get gradients.
-        _sum(terms.losses).backward(inputs=player.parameters, retain_graph=retain_graph)
+        reduce(torch.add, terms.losses.values()).backward(inputs=player.parameters, retain_graph=retain_graph)
         if log_gradients:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
         player.move(step, self.total_steps, turn.rate(step) if turn.rate else 1.0)
@@ -168,8 +192,8 @@ class TrainingState:
                 raise NonFinite(f"the weight {name}", self.step, float("nan"))
         tensors, rest = randomness.global_state()
         trees = {f"optimizer.{name}": player.optimizer.state_dict() for name, player in self.players.items()}
-        trees |= {f"penalty.{name}": _saved(penalty) for name, penalty in self.penalties.items()}
-        trees |= {"loss": _saved(self.loss), "rng": {**tensors, "noise": self.rng.get_state()}}
+        trees |= {path: _saved(part) for path, part in self.experiment.training_parts.items()}
+        trees |= {"rng": {**tensors, "noise": self.rng.get_state()}}
         packed, structure = checkpoint.pack(trees)
         return Checkpoint(
             step=self.step,
@@ -202,9 +226,8 @@ class TrainingState:
             state = checkpoint.unpack(saved.training, saved.rest["structure"])
             self.at(saved.step)
             self.model.load_state_dict(saved.weights)
-            _restore(self.loss, state["loss"])
-            for name, penalty in self.penalties.items():
-                _restore(penalty, state[f"penalty.{name}"])
+            for path, part in self.experiment.training_parts.items():
+                _restore(part, state[path])
             for name, player in self.players.items():
                 player.load_state_dict(state[f"optimizer.{name}"])
             if self.ema:
@@ -233,7 +256,7 @@ class TrainingState:
         ]
 
     def roll_back(self, saved: Checkpoint) -> None:
-        """Return to a checkpoint and draw other noise from there on, determined by the seed and the number of
+        """Return to a checkpoint, and draw different noise from there on. It depends on the seed and on the number of
         rollbacks."""
         count, seed = self.rollbacks + 1, self.settings.seed
         self.load_state_dict(saved)
@@ -256,32 +279,18 @@ class TrainingState:
                 module.training = mode
 
 
-def _fields(experiment: Experiment) -> set[str]:
-    """Return the batch fields that the parts of an experiment read."""
-    model, penalties = experiment.model, experiment.penalties.values()
-    required = [model.condition_fields, model.required_fields, experiment.loss.required_fields]
-    return {model.target, *chain.from_iterable([*required, *(p.required_fields for p in penalties)])}
+def _saved(part: TrainingPart) -> dict[str, Tensor]:
+    """Return the state of a part without its frozen networks."""
+    frozen = tuple(f"{name}." for name in part.frozen_networks)
+    return {key: value for key, value in part.state_dict().items() if not key.startswith(frozen or ("\0",))}
 
 
-def _saved(term: LossTerm) -> dict[str, Tensor]:
-    """Return the state of a loss or a penalty without its frozen networks."""
-    frozen = tuple(f"{name}." for name in term.frozen_networks)
-    return {key: value for key, value in term.state_dict().items() if not key.startswith(frozen or ("\0",))}
-
-
-def _restore(term: LossTerm, state: Mapping[str, Tensor]) -> None:
+def _restore(part: TrainingPart, state: Mapping[str, Tensor]) -> None:
     """Load what ``_saved`` returned.
 
     Raises:
         RuntimeError: it does not fit.
     """
-    if state.keys() != _saved(term).keys():
-        raise RuntimeError(f"the state of {type(term).__name__} has other entries: {', '.join(sorted(state))}")
-    term.load_state_dict(dict(state), strict=False)
-
-
-def _sum(terms: Mapping[str, Tensor]) -> Tensor:
-    first, *others = terms.values()
-    for term in others:
-        first = first + term
-    return first
+    if state.keys() != _saved(part).keys():
+        raise RuntimeError(f"the state of {type(part).__name__} has different entries: {', '.join(sorted(state))}")
+    part.load_state_dict(dict(state), strict=False)

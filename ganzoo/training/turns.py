@@ -23,7 +23,7 @@ def build_turns(loss: Loss, penalties: Mapping[str, Penalty]) -> tuple[Turn, ...
         if penalty.player not in movers:
             raise UsageError(
                 f"The penalty {name!r} joins the moves of {penalty.player!r}, but this loss moves: "
-                f"{', '.join(sorted(movers))}."
+                f"{', '.join(sorted(movers))}. Choose one with penalties.{name}.player."
             )
     return turns
 

@@ -9,8 +9,8 @@ import tomllib
 import pytest
 
 from ganzoo import UsageError, Zoo
-from ganzoo.recipes import parse_bound, read, read_one, text_of, to_toml
-from ganzoo.source import source_of
+from ganzoo.recipes import parse_bound, read, read_one, to_toml
+from ganzoo.source import source_of, text_of
 from ganzoo.zoo import builtin_registry
 
 RECIPE = 'data = "mnist"\nmodel = "fc"\nloss = "non-saturating"\n'

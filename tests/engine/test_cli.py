@@ -316,5 +316,5 @@ def test_help_names_every_option(ganzoo):
         assert name in text
     text = ganzoo("run", "--help").out
     for name in (*TrainOptions.__annotations__, "out", "debug"):
-        option = {"penalties": "penalty", "settings": "set"}.get(name, name)
+        option = {"penalties": "penalty", "augmentations": "augmentation", "settings": "set"}.get(name, name)
         assert f"--{option.replace('_', '-')}" in text

@@ -22,7 +22,7 @@ from ganzoo import Alarm, Observer, Recipe, RunInfo, Tick, api, hookspecs, optio
 from ganzoo.cli import cli
 from ganzoo.parts import PLURALS, resolve
 from ganzoo.recipes import PARTS, read_one
-from ganzoo.training.experiment import build, resolve_part
+from ganzoo.training.experiment import build
 from ganzoo.training.settings import TrainSettings
 from ganzoo.zoo import Zoo
 from tests.conftest import TINY
@@ -133,11 +133,9 @@ def test_commands_exist_and_accept_their_options(page):
 def check_settings(zoo: Zoo, recipe: Recipe) -> None:
     """Refuse settings that do not exist, unless a part comes from a plugin that is only an example."""
     options.check(TrainSettings, recipe.train, "train")
-    for kind in PARTS:
-        if getattr(recipe, kind).name in zoo.names(kind):
-            resolve_part(zoo, recipe, kind)
-    for name in recipe.penalties.keys() & set(zoo.names("penalty")):
-        resolve(zoo.part("penalty", name), recipe.penalties[name], f"penalties.{name}")
+    for kind, path, choice in recipe.parts():
+        if choice.name in zoo.names(kind):
+            resolve(zoo.part(kind, choice.name), choice, path)
 
 
 def test_settings_exist():
@@ -263,7 +261,7 @@ def test_the_recipe_of_getting_started_is_one(tmp_path):
     (tmp_path / "my-fc.toml").write_text(recipe)
     experiment = build(Zoo(), read_one(tmp_path / "my-fc.toml"))
     assert experiment.model.generator[0].out_features == 512
-    assert experiment.optimizers["generator"]["betas"] == (0.5, 0.999)
+    assert experiment.optimizers["generator"].part.options["betas"] == (0.5, 0.999)
 
 
 def installed(tmp_path: Path, files: dict[str, str]) -> Path:
@@ -339,7 +337,7 @@ def test_the_plugin_of_the_chapter_works(tmp_path):
 
 
 def test_the_other_code_of_the_chapter_works():
-    spiral, classified, pretrained = [
+    spiral, classified, flip, pretrained = [
         block for block in blocks("docs/plugins.md", "python") if block.startswith("class")
     ]
     names = {}
@@ -352,6 +350,12 @@ def test_the_other_code_of_the_chapter_works():
     heads, label = {"class": torch.zeros(5, 10)}, {"label": torch.arange(5)}
     for losses in (names["Classified"]().real_head_losses, names["Classified"]().fake_head_losses):
         assert losses(heads, label)["class"].item() == pytest.approx(math.log(10))
+    exec("from ganzoo import Augmentation\n" + flip, names)
+    images = torch.rand(500, 3, 4, 4)
+    flipped = names["Flip"]().transform(images)
+    mirrored = (flipped == images.flip(3)).all((1, 2, 3))
+    assert 200 < mirrored.sum() < 300
+    assert torch.equal(flipped[~mirrored], images[~mirrored])
     imports = (
         "from dataclasses import replace\nfrom torch.nn.functional import l1_loss\nfrom ganzoo import Terms, Turn\n"
     )

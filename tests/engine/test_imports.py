@@ -21,7 +21,7 @@ GROUPS = ("gans", "parts", "tools")
 LAYERS = (
     {"errors", "console", "guard", "toml", "options", "files", "randomness", "images"},
     {"recipes"},
-    {"data", "model", "loss", "metric", "events"},
+    {"data", "model", "loss", "augmentation", "metric", "events"},
     {"parts", "evidence", "hookspecs", "zoo", "__init__"},
     {"runs"},
     {"evaluation", "training", "export"},

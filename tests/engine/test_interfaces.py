@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import ganzoo
-from ganzoo import Dataset, Field, LatentModel, Loss, Model, TensorDataset, Turn
+from ganzoo import Dataset, Field, LatentModel, Loss, Model, TensorDataset, Turn, Zoo
 from ganzoo.events import tag
 from ganzoo.training.players import build_players, check_optimizers
 from ganzoo.training.turns import build_turns
@@ -88,7 +88,7 @@ def test_parameters_of_a_player_are_those_that_it_updates_each_once():
 def test_players_are_built_with_the_parameters_that_they_own():
     model = Owners(POINTS)
     model.players = {player: model.players[player] for player in ("one", "two")}
-    players = build_players(model, check_optimizers({"name": "sgd", "two": {"lr": 0.5}}, model.players))
+    players = build_players(model, check_optimizers(Zoo(), {"name": "sgd", "two": {"lr": 0.5}}, model.players))
     for name, player in players.items():
         assert [id(p) for p in player.parameters] == [id(p) for p in model.parameters_of(name)]
         (group,) = player.optimizer.param_groups

@@ -345,8 +345,8 @@ def test_scheduled_runs_resume_bit_for_bit_and_log_their_rates(zoo, tmp_path):
     assert torch.equal(resumed.sample(4), whole.sample(4))
 
 
-def test_a_misspelled_schedule_is_named():
+def test_a_misspelled_schedule_is_named(zoo):
     with pytest.raises(UsageError, match=r"Did you mean 'optimizer.warmup'\?"):
-        check_optimizers({"warm_up": 3}, ["generator"])
+        check_optimizers(zoo, {"warm_up": 3}, ["generator"])
     with pytest.raises(UsageError, match=r"optimizer.schedule = 'liner'"):
-        check_optimizers({"schedule": "liner"}, ["generator"])
+        check_optimizers(zoo, {"schedule": "liner"}, ["generator"])

@@ -30,7 +30,7 @@ PARTS = LIGHT + "@hookimpl\ndef ganzoo_parts(): return "
         (PARTS + "['a']", "ganzoo_parts must return a mapping, not ['a']"),
         (PARTS + "{'modles': {}}", "unknown kind 'modles'. Did you mean 'models'?"),
         (PARTS + "{'model': {'a': 'b:c'}}", "unknown kind 'model'. Did you mean 'models'?"),
-        (PARTS + "{5: {}}", "unknown kind 5. Available: commands, datasets, extractors"),
+        (PARTS + "{5: {}}", "unknown kind 5. Available: augmentations, commands, datasets"),
         (PARTS + "{'models': ['a']}", "ganzoo_parts must map 'models' to a mapping, not ['a']"),
         (PARTS + "{'models': None}", "ganzoo_parts must map 'models' to a mapping, not None"),
         (PARTS + "{'models': {'a': 3}}", "'module:object', not 'a' to 3"),

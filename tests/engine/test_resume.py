@@ -302,7 +302,7 @@ def test_changes_after_the_checkpoint_that_a_run_returns_to_are_forgotten(ganzoo
         "train.batch_size=8",
         "train.seed=4",
         "train.ema=0.9",
-        'train.augment=["color"]',
+        "augmentations.ada.target=0.5",
     ],
 )
 def test_other_settings_are_refused_with_what_to_do(ganzoo, run, setting):
@@ -321,9 +321,10 @@ def test_the_present_value_is_no_change(ganzoo, run):
 
 def test_the_rate_of_players_with_other_optimizers_changes_too():
     tables = {"generator": {"name": "rmsprop", "lr": 1e-3}, "discriminator": {"name": "adam", "lr": 1e-3}}
-    recipe = replace(Zoo().recipe("fc-mnist"), optimizer=tables).with_setting("optimizer.lr", 0.5)
-    checked = check_optimizers(recipe.optimizer, ["generator", "discriminator"])
-    assert {player: (table["name"], table["lr"]) for player, table in checked.items()} == {
+    zoo = Zoo()
+    recipe = replace(zoo.recipe("fc-mnist"), optimizer=tables).with_setting("optimizer.lr", 0.5)
+    checked = check_optimizers(zoo, recipe.optimizer, ["generator", "discriminator"])
+    assert {player: (found.part.name, found.part.options["lr"]) for player, found in checked.items()} == {
         "generator": ("rmsprop", 0.5),
         "discriminator": ("adam", 0.5),
     }

@@ -87,8 +87,11 @@ def test_penalties_can_be_set_in_recipes_and_on_the_command_line(toy_zoo, tmp_pa
     path = tmp_path / "toy.toml"
     path.write_text(to_toml(recipe))
     assert read_one(path).penalties == {"shrink": {"weight": 2.0}}
-    assert recipe.with_penalties(["nothing", "shrink"]).penalties == {"nothing": {}, "shrink": {"weight": 2.0}}
-    assert recipe.with_penalties(["none"]).penalties == {}
+    assert recipe.with_listed("penalties", ["nothing", "shrink"]).penalties == {
+        "nothing": {},
+        "shrink": {"weight": 2.0},
+    }
+    assert recipe.with_listed("penalties", ["none"]).penalties == {}
     result = ganzoo("run", path, "--steps", 2, "--set", "penalties.shrink.weight=7", "--out", "one")
     assert result.code == 0, result.err
     assert read_one(tmp_path / "workplace/one/recipe.toml").penalties["shrink"]["weight"] == 7.0

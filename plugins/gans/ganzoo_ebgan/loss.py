@@ -20,7 +20,7 @@ class EnergyMargin(AdversarialLoss):
     def __init__(
         self,
         *,
-        margin: Annotated[float, Option("Energy above which fakes are left alone: the paper's m", gt=0)] = 0.2,
+        margin: Annotated[float, Option("From this energy on, a fake adds no loss for D: m", gt=0)] = 0.2,
         n_critic: NCritic = 1,
     ) -> None:
         super().__init__(n_critic=n_critic)

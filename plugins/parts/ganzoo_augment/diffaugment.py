@@ -5,62 +5,48 @@ Paper: Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training
     L_D = E[f_D(-D(T(x)))] + E[f_D(D(T(G(z))))],  L_G = E[f_G(-D(T(G(z))))]     (section 3.2)
     T: color (brightness by U(-1/2, 1/2), saturation by U(0, 2), contrast by U(1/2, 3/2)), translation by up to an
     eighth of the side in each direction, and cutout of a square of half the side; empty pixels are 0, middle gray.
-Called when an experiment is built with ``train.augment``. Only the model's ``discriminate`` changes.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
-from ganzoo.data import Batch
-from ganzoo.errors import UsageError
-from ganzoo.model import Model
+from ganzoo import Augmentation, Field, Model, Option
+
+Policy = Annotated[
+    tuple[Literal["color", "translation", "cutout"], ...], Option("Transformations, in the order of their application")
+]
 
 
-def augment(
-    model: Model, policy: Sequence[str], shape: tuple[int, ...], noise: float = 0.0, noise_steps: int = 0
-) -> None:
-    """Make a model's ``discriminate`` see changed samples in training mode, and unchanged ones in eval mode.
+class DiffAugment(Augmentation):
+    """Differentiable augmentation: random color, translation and cutout of every image that the discriminator sees. For
+    small sets of images."""
 
-    Its class is replaced by a subclass, so that copies of the model are augmented too. Random numbers come from torch's
-    global generator, as for dropout.
+    def __init__(self, *, policy: Policy = ("color", "translation", "cutout")) -> None:
+        super().__init__()
+        self.policy = policy
 
-    Args:
-        model: its ``discriminate`` takes images (n, C, H, W).
-        policy: transformations of ``TRANSFORMS``, applied in this order.
-        shape: of the target field.
-        noise: standard deviation of the instance noise that is added to every sample (Sonderby et al., 2017,
-            https://arxiv.org/abs/1610.04490).
-        noise_steps: steps in which the noise falls linearly to 0; 0 keeps it.
+    def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
+        check_images(model, fields)
+
+    def transform(self, sample: Tensor) -> Tensor:
+        for name in self.policy:
+            sample = TRANSFORMS[name](sample)
+        return sample
+
+
+def check_images(model: Model, fields: Mapping[str, Field]) -> None:
+    """Check that a discriminator sees images, and sees them alone.
 
     Raises:
-        UsageError: the model does not discriminate images, or sees them with a condition that would no longer match.
+        ValueError: it does not.
     """
-    own = type(model)
-    if own.discriminate is Model.discriminate or (policy and len(shape) != 3):
-        raise UsageError("train.augment and train.instance_noise are for models that discriminate images or samples.")
-    if policy and model.condition_fields:
-        raise UsageError(
-            f"train.augment would move an image but not its condition {model.condition_fields[0]!r}. Leave it out."
-        )
-
-    def discriminate(self: Any, sample: Tensor, condition: Batch) -> Batch:
-        if self.training:
-            for name in policy:
-                sample = TRANSFORMS[name](sample)
-            if self.instance_noise:
-                sample = sample + self.instance_noise * torch.randn_like(sample)
-        heads: Batch = own.discriminate(self, sample, condition)
-        return heads
-
-    def at(self: Any, step: int) -> None:
-        self.instance_noise = noise * max(0.0, 1 - step / noise_steps) if noise_steps else noise
-        own.at(self, step)
-
-    changes = {"discriminate": discriminate, "instance_noise": 0.0, "__module__": own.__module__}
-    model.__class__ = type(own.__name__, (own,), changes | ({"at": at} if noise else {}))
+    if len(shape := fields[model.target].shape) != 3:
+        raise ValueError(f"it changes images (C, H, W), and {model.target!r} has the shape {shape}")
+    if model.condition_fields:
+        raise ValueError(f"it would move an image but not its condition {model.condition_fields[0]!r}")
 
 
 def _uniform(images: Tensor, low: float, high: float) -> Tensor:
