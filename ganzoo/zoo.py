@@ -146,13 +146,11 @@ class Zoo:
         for distribution in distributions():
             try:
                 points = [point for point in distribution.entry_points if point.group == GROUP]
-                metadata: Any = distribution.metadata if points else {}
-                owner = {
-                    key: metadata[key] if metadata and key in metadata else "unknown" for key in ("Name", "Version")
-                }
                 for point in points:  # the same distribution may be on sys.path twice; the first one counts
-                    plugin = Plugin(point.name, owner["Name"], owner["Version"])
-                    found.setdefault((owner["Name"] != OWN_DISTRIBUTION, owner["Name"], point.name), (plugin, point))
+                    metadata: Any = distribution.metadata or {}
+                    plugin = Plugin(point.name, metadata.get("Name", "unknown"), metadata.get("Version", "unknown"))
+                    key = (plugin.distribution != OWN_DISTRIBUTION, plugin.distribution, plugin.name)
+                    found.setdefault(key, (plugin, point))
             except Exception as error:
                 where = Plugin("?", str(getattr(distribution, "_path", "unknown")), "?")
                 with suppress(Exception):  # report it only if it has entry points of our group
