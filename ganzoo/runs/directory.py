@@ -30,14 +30,12 @@ from ganzoo.recipes import Recipe
 from ganzoo.runs import checkpoint, records
 from ganzoo.runs.records import Record
 
-RECIPE, STATUS, METRICS, SAMPLES, CHECKPOINTS, LOCK = (
-    "recipe.toml",
-    "run.json",
-    "metrics.jsonl",
-    "samples",
-    "checkpoints",
-    ".lock",
-)
+RECIPE = "recipe.toml"
+STATUS = "run.json"
+METRICS = "metrics.jsonl"
+SAMPLES = "samples"
+CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
 
 _PICTURE = re.compile(r".+-([0-9]{8,})\.png")
 
@@ -171,10 +169,7 @@ class RunDirectory:
             file.write(json.dumps(line) + "\n")
 
     def _lines(self) -> list[dict[str, Any]]:
-        if not self.metrics.exists():
-            return []
-        lines = map(_parse, self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"))
-        return [line for line in lines if line]
+        return [line for line in records.objects(self.metrics) if isinstance(line.get("step"), int)]
 
     def write_records(self, new: list[Record]) -> None:
         """Append records to evaluations.jsonl."""
@@ -226,14 +221,6 @@ class RunDirectory:
             yield
         finally:
             lock.release()
-
-
-def _parse(text: str) -> dict[str, Any] | None:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
 
 def _new_directory(folder: Path) -> Path:

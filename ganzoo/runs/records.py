@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -40,16 +41,9 @@ def append(folder: Path, records: list[Record]) -> None:
 def read(folder: Path) -> list[Record]:
     """Return the records of a run directory, oldest first. Malformed lines are left out, and so are numbers of the
     training that were measured again, because the run was killed or rolled back and came to the same step once more."""
-    path = folder / FILE
-    if not path.exists():
-        return []
     records: dict[str, Record] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and isinstance(record.get("metric"), str) and "value" in record:
+    for record in objects(folder / FILE):
+        if isinstance(record.get("metric"), str) and "value" in record:
             what: Any = len(records)
             if record.get("checkpoint") == "training":
                 what = {key: value for key, value in record.items() if key not in _RESULT}
@@ -57,6 +51,20 @@ def read(folder: Path) -> list[Record]:
             records.pop(key, None)  # the newer one comes last
             records[key] = record
     return list(records.values())
+
+
+def objects(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file that holds one per line, as JSON. Malformed lines (truncated by a kill, edited) are
+    left out, and a missing file has none."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
 
 
 def versions() -> dict[str, str]:
