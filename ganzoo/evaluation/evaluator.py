@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,10 +121,6 @@ class Evaluator:
             values, extras = draw.gather(others, self._dataset)
             return self._measure(_Set(self, values, extras, None))
 
-    def extract(self, extractor: str, values: Tensor) -> dict[str, Tensor]:
-        """Return feature kind -> features of samples (n, *shape)."""
-        return self._extractors[extractor](values)
-
     @contextmanager
     def _seeded(self) -> Iterator[None]:
         """Seed the global generators within the block, because parts may draw from them; then restore them."""
@@ -230,20 +227,17 @@ class _Set:
 
     def __init__(self, evaluator: Evaluator, values: Tensor, extras: Batch, model: Model | None) -> None:
         self._evaluator, self._values, self._extras, self._model = evaluator, values, extras, model
-        self._features: dict[str, dict[str, Tensor]] = {}
+        self._extract = cache(lambda name: evaluator._extractors[name](values))
 
     def seen_by(self, choice: _Choice) -> Samples:
         """Return the samples as one metric sees them."""
 
         def features(kind: str) -> Tensor:
-            name = choice.extractor
-            if name is None or kind not in choice.metric.feature_kinds:
+            if kind not in choice.metric.feature_kinds:
                 raise GanzooError(
                     f"The metric {choice.name!r} asks for features {kind!r}, which its feature_kinds do not name."
                 )
-            if name not in self._features:
-                self._features[name] = self._evaluator.extract(name, self._values)
-            return self._features[name][kind]
+            return self._extract(choice.extractor)[kind]
 
         dataset, seed = self._evaluator._dataset, self._evaluator.seed
         return Samples(self._values, self._extras, dataset, seed, self._model, features)
