@@ -85,10 +85,9 @@ class Evaluator:
         options = options or {}
         chosen = [_choose(zoo, name, extractor or dataset.extractor, options) for name in metrics or defaults]
         self._choices = list({(choice.name, choice.extractor): choice for choice in chosen}.values())
-        for name in options.keys() - {choice.name for choice in self._choices}:
-            raise unknown(
-                "metric", name, [choice.name for choice in self._choices], "the settings (--set METRIC.OPTION)"
-            )
+        measured = {choice.name for choice in self._choices}
+        for name in options.keys() - measured:
+            raise unknown("metric", name, measured, "the settings (--set METRIC.OPTION)")
         self._drop_unfit(model, requested=bool(metrics))
         if sha256 and not weights:
             raise UsageError("--sha256 is the expected hash of the file in --weights: give both.")
@@ -160,12 +159,9 @@ class Evaluator:
     def _drop_unfit(self, model: Model | None, requested: bool) -> None:
         """Drop metrics that do not fit the dataset, or need what does not come with the samples. If they were requested
         by name, raise an error instead."""
-        available = set(self._dataset.fields)
+        available = set(self._dataset.fields) if model is None or model.condition_fields else set()
         if model:
-            available = {
-                *model.sample_latent(1, torch.Generator()),
-                *(available if model.condition_fields else ()),
-            }
+            available.update(model.sample_latent(1, torch.Generator()))
         for choice in list(self._choices):
             problem = ""
             if missing := [name for name in choice.metric.required_fields if name not in available]:
