@@ -60,9 +60,8 @@ class RunDirectory:
             GanzooError: another process is making it at the same moment.
         """
         try:
-            fresh = [] if path else [_new_directory(Path("runs") / recipe.name)]
-            path = path or fresh[0]
-            made = make_folder(path) or fresh
+            made = make_folder(path) if path else [_new_directory(Path("runs") / recipe.name)]
+            path = path or made[0]
             run = cls(path)
             run._check_free()  # before the lock, which is a file too
         except OSError as error:
@@ -210,17 +209,14 @@ class RunDirectory:
         Raises:
             GanzooError: another process is training here.
         """
-        lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=0)
+            lock = FileLock(self.path / LOCK).acquire(timeout=0)
         except Timeout:
             raise GanzooError(f"{self.path} is in use by another process. Wait for it, or stop it first.") from None
         except OSError as error:
             raise UsageError(f"Cannot write to {self.path}: {error.strerror or error}.") from error
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()
 
 
 def _new_directory(folder: Path) -> Path:
