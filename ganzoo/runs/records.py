@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,15 +28,12 @@ def append(folder: Path, records: list[Record]) -> None:
     text = "".join(json.dumps(record) + "\n" for record in records)
     cut = path.exists() and not path.read_bytes().endswith(b"\n")  # a kill in the middle of a line
     content = ("\n" * cut + text).encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        before = os.fstat(descriptor).st_size
-        if os.write(descriptor, content) < len(content):
-            os.ftruncate(descriptor, before)
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        if file.write(content) < len(content):
+            file.truncate(before)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.fsync(file.fileno())
 
 
 def read(folder: Path) -> list[Record]:
@@ -72,8 +70,6 @@ def versions() -> dict[str, str]:
     names = ("torch", "torchvision", "numpy", "safetensors", "torch-fidelity")
     found = {"ganzoo": ganzoo.__version__, "python": platform.python_version()}
     for name in names:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
