@@ -121,10 +121,8 @@ def check_name(name: str, zoo: Zoo) -> str:
     module = name.replace("-", "_")
     owners = [f"the plugin {plugin}" for plugin in zoo.plugins if plugin.name == name]
     owners += [f"a recipe of {entry.origin}" for entry in zoo.entries() if entry.name == name]
-    for kind in PARTS:
-        owners += [
-            f"the {KINDS[kind].word} of the plugin {part.plugin}" for part in zoo.parts(kind) if part.name == name
-        ]
+    parts = [part for kind in PARTS for part in zoo.parts(kind) if part.name == name]
+    owners += [f"the {KINDS[part.kind].word} of the plugin {part.plugin}" for part in parts]
     if name in BUILTIN_COMMANDS:
         owners.append(f"the command 'ganzoo {name}'")
     problems = [f"taken by {owner}" for owner in owners]
