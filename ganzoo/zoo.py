@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from ganzoo import evidence, hookspecs, recipes
-from ganzoo.errors import GanzooError, UsageError, format_error, nearest
+from ganzoo.errors import GanzooError, UsageError, format_error, nearest, unknown
 from ganzoo.evidence import Evidence
 from ganzoo.guard import Guarded
 from ganzoo.parts import KINDS, PLURALS, Part, Plugin
@@ -88,7 +88,7 @@ class Zoo:
             choices = " or ".join(f"{part.plugin.name}/{part.name}" for part in found)
             owners = " and ".join(str(part.plugin) for part in found)
             raise UsageError(f"Two plugins provide a {word} {bare!r}: {owners}. Choose one: {choices}.")
-        raise UsageError(f"Unknown {word} {name!r}. {nearest(name, self.names(kind))}")
+        raise unknown(word, name, self.names(kind))
 
     def entries(self) -> list[Entry]:
         """Return all recipes, sorted by name. A name appears twice if two registry files define it."""
