@@ -200,7 +200,7 @@ class Evaluator:
 def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[str, Any]]) -> _Choice:
     """Return the metric of a name such as ``fd-mnist``, with its options and its extractor."""
     known = zoo.names("metric")
-    plugin, slash, bare = name.partition("/") if "/" in name else ("", "", name)
+    plugin, slash, bare = name.rpartition("/")
     metric = bare
     if bare not in known:
         bases = [base for base in known if bare.startswith(f"{base}-")]
