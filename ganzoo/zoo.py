@@ -159,25 +159,21 @@ class Zoo:
         return [found[key] for key in sorted(found)]
 
     def _add(self, plugin: Plugin, point: EntryPoint) -> None:
-        module: Any = None
-        registered = False
         try:
             if taken := next((p for p in self.plugins if p.name == plugin.name), None):
                 raise GanzooError(f"its name is taken by the plugin {taken}; uninstall one of the two")
             with Guarded():
-                module = point.load()
+                module: Any = point.load()
             if twin := next((p for p in self.plugins if p.module is module), None):
                 raise GanzooError(f"it names the module {point.value!r}, which is the plugin {twin} already")
             with Guarded():
                 self._manager.register(module, name=plugin.name)
-            registered = True
             for caller in self._manager.get_hookcallers(module) or ():
                 if not caller.has_spec():
+                    self._manager.unregister(module)
                     known = [name for name in vars(hookspecs) if name.startswith("ganzoo_")]
                     raise GanzooError(f"there is no hook {caller.name!r}. {nearest(caller.name, known)}")
         except Exception as error:
-            if registered:
-                self._manager.unregister(module)
             self.broken.append(Broken(plugin, format_error(error)))
         else:
             self.plugins.append(replace(plugin, module=module))
