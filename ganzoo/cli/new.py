@@ -56,9 +56,8 @@ def command(name: str, out: Path | None, in_tree: bool) -> None:
     folder = out or Path(name)
     check_new_folder(folder, "--out")
     _write({folder / place: text for place, text in render(PACKAGE, name, module).items()})
-    click.echo(
-        f"\nThe plugin works as it is. Install it, train it, check it, test it:\n  cd {shlex.quote(str(folder))}"
-    )
+    click.echo("\nThe plugin works as it is. Install it, train it, check it, test it:")
+    click.echo(f"  cd {shlex.quote(str(folder))}")
     for line in ('pip install -e ".[test]"', f"ganzoo run {name}", f"ganzoo check {name}", "pytest"):
         click.echo(f"  {line}")
     click.echo("Then change one part at a time.")
