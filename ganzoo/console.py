@@ -92,14 +92,11 @@ def steady() -> Iterator[None]:
 def finish() -> Exception | None:
     """Flush standard output and standard error at the end of a process, within ``steady``. Return the error that
     lost standard output; None if nothing was lost, or its reader is gone."""
-    streams: tuple[Any, Any] = (sys.stdout, sys.stderr)
-    lost = None
-    for stream in streams:
+    for stream in (sys.stdout, sys.stderr):
         stream.flush()
         if isinstance(stream, Steady) and stream.error:
             stream.drop()
-            lost = lost or (stream.error if stream is streams[0] else None)
-    return lost
+    return sys.stdout.error if isinstance(sys.stdout, Steady) else None
 
 
 def _steady(stream: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ganzoo import toml
-from ganzoo.errors import UsageError, nearest
+from ganzoo.errors import UsageError, unknown
 from ganzoo.files import make_folder, write_atomically
 
 Evidence = Mapping[str, Any]
@@ -61,7 +61,7 @@ def read(registry: Path, name: str) -> Evidence:
         raise UsageError(f"Cannot read the evidence. {error} Restore it, or delete it.") from error
     for key, value in found.items():
         if key not in _TYPES:
-            raise UsageError(f"Unknown key {key!r} in {path}. {nearest(key, _TYPES)}")
+            raise unknown("key", key, _TYPES, str(path))
         if type(value) is not _TYPES[key]:
             raise UsageError(f"{key} in {path} must be of type {_TYPES[key].__name__}, not {value!r:.80}.")
         if key in ("last", "best"):

@@ -71,12 +71,9 @@ def _redirect(output: Any) -> int:
         if output.fileno() != 1:
             return -1
         output.flush()
+        os.fstat(2)  # fails if there is no standard error
         copy = os.dup(1)
-    except (OSError, ValueError, AttributeError):
-        return -1
-    try:
         os.dup2(2, 1)
-    except OSError:  # there is no standard error
-        os.close(copy)
+    except (OSError, ValueError, AttributeError):
         return -1
     return copy

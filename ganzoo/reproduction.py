@@ -20,6 +20,7 @@ import torch
 from ganzoo import api, images, options
 from ganzoo.errors import UsageError
 from ganzoo.evaluation.evaluator import Evaluator
+from ganzoo.evidence import with_spread
 from ganzoo.files import make_folder, write_atomically
 from ganzoo.pages import Places
 from ganzoo.recipes import Recipe, to_toml
@@ -81,9 +82,8 @@ def reproduce(
         trials.append(_trial(api.adapt(recipe, seed=seed), out / f"seed-{seed}", n, str(one.device), zoo))
     last = {record["metric"]: _summary(trials, "last", record) for record in trials[0].last}
     headline, numbers = next(iter(last.items()))
-    spread = f" ± {numbers['spread']:.2g}" if "spread" in numbers else ""
     found: dict[str, Any] = {
-        "result": f"{headline} {numbers['mean']:.4g}{spread} ({len(seeds)} seed{'s'[: len(seeds) > 1]})",
+        "result": f"{headline} {with_spread(numbers)} ({len(seeds)} seed{'s'[: len(seeds) > 1]})",
         "command": command,
         "measured": datetime.now(UTC).date().isoformat(),
         "seeds": list(seeds),

@@ -225,16 +225,19 @@ def _chosen(run: RunDirectory, which: str) -> Checkpoint:
     """Return the requested checkpoint: last, best, or a step."""
     if not re.fullmatch("last|best|[0-9]{1,19}", which):
         raise UsageError(f"checkpoint must be last, best or a step, not {which[:80]!r}.")
-    last = newest_checkpoint(run) if which in ("last", "best") else None
-    if last is None and which in ("last", "best"):
-        raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")
-    if last and which == "last":
-        return last
-    if last and not last.rest.get("best"):
-        raise UsageError(
-            f"{run.path} has no best checkpoint: it was not evaluated during training (--evaluate-every N). Use last."
-        )
-    step = last.rest["best"]["step"] if last else int(which)
+    if which in ("last", "best"):
+        last = newest_checkpoint(run)
+        if last is None:
+            raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")
+        if which == "last":
+            return last
+        if not last.rest.get("best"):
+            raise UsageError(
+                f"{run.path} has no best checkpoint: it was not evaluated during training (--evaluate-every N). "
+                "Use last."
+            )
+        which = last.rest["best"]["step"]
+    step = int(which)
     available = {checkpoint.step_of(path): path for path in checkpoint.saved(run.checkpoints)}
     if step not in available:
         steps = ", ".join(map(str, sorted(available))) or "none"

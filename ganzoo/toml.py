@@ -46,19 +46,16 @@ def parse_value(text: str) -> Any:
     return value
 
 
-def check(value: Any, where: str) -> None:
+def check(value: Any, where: str, depth: int = 0) -> None:
     """Check that integers fit into 64 bits, as TOML promises no more, and that nothing is nested too deeply.
 
     Raises:
         UsageError: it is not so; ``where`` begins the message.
     """
-    pending = [(value, 0)]
-    while pending:
-        value, depth = pending.pop()
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise UsageError(f"{where} has an integer that does not fit into 64 bits.")
-        if isinstance(value, dict | list):
-            if depth == DEPTH:
-                raise UsageError(f"{where} is nested too deeply: more than {DEPTH} levels.")
-            inner = value.values() if isinstance(value, dict) else value
-            pending += [(each, depth + 1) for each in inner]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise UsageError(f"{where} has an integer that does not fit into 64 bits.")
+    if isinstance(value, dict | list):
+        if depth == DEPTH:
+            raise UsageError(f"{where} is nested too deeply: more than {DEPTH} levels.")
+        for inner in value.values() if isinstance(value, dict) else value:
+            check(inner, where, depth + 1)

@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from ganzoo import evidence, hookspecs, recipes
-from ganzoo.errors import GanzooError, UsageError, format_error, nearest
+from ganzoo.errors import GanzooError, UsageError, format_error, nearest, unknown
 from ganzoo.evidence import Evidence
 from ganzoo.guard import Guarded
 from ganzoo.parts import KINDS, PLURALS, Part, Plugin
@@ -88,7 +88,7 @@ class Zoo:
             choices = " or ".join(f"{part.plugin.name}/{part.name}" for part in found)
             owners = " and ".join(str(part.plugin) for part in found)
             raise UsageError(f"Two plugins provide a {word} {bare!r}: {owners}. Choose one: {choices}.")
-        raise UsageError(f"Unknown {word} {name!r}. {nearest(name, self.names(kind))}")
+        raise unknown(word, name, self.names(kind))
 
     def entries(self) -> list[Entry]:
         """Return all recipes, sorted by name. A name appears twice if two registry files define it."""
@@ -146,13 +146,11 @@ class Zoo:
         for distribution in distributions():
             try:
                 points = [point for point in distribution.entry_points if point.group == GROUP]
-                metadata: Any = distribution.metadata if points else {}
-                owner = {
-                    key: metadata[key] if metadata and key in metadata else "unknown" for key in ("Name", "Version")
-                }
                 for point in points:  # the same distribution may be on sys.path twice; the first one counts
-                    plugin = Plugin(point.name, owner["Name"], owner["Version"])
-                    found.setdefault((owner["Name"] != OWN_DISTRIBUTION, owner["Name"], point.name), (plugin, point))
+                    metadata: Any = distribution.metadata or {}
+                    plugin = Plugin(point.name, metadata.get("Name", "unknown"), metadata.get("Version", "unknown"))
+                    key = (plugin.distribution != OWN_DISTRIBUTION, plugin.distribution, plugin.name)
+                    found.setdefault(key, (plugin, point))
             except Exception as error:
                 where = Plugin("?", str(getattr(distribution, "_path", "unknown")), "?")
                 with suppress(Exception):  # report it only if it has entry points of our group
@@ -161,25 +159,21 @@ class Zoo:
         return [found[key] for key in sorted(found)]
 
     def _add(self, plugin: Plugin, point: EntryPoint) -> None:
-        module: Any = None
-        registered = False
         try:
             if taken := next((p for p in self.plugins if p.name == plugin.name), None):
                 raise GanzooError(f"its name is taken by the plugin {taken}; uninstall one of the two")
             with Guarded():
-                module = point.load()
+                module: Any = point.load()
             if twin := next((p for p in self.plugins if p.module is module), None):
                 raise GanzooError(f"it names the module {point.value!r}, which is the plugin {twin} already")
             with Guarded():
                 self._manager.register(module, name=plugin.name)
-            registered = True
             for caller in self._manager.get_hookcallers(module) or ():
                 if not caller.has_spec():
+                    self._manager.unregister(module)
                     known = [name for name in vars(hookspecs) if name.startswith("ganzoo_")]
                     raise GanzooError(f"there is no hook {caller.name!r}. {nearest(caller.name, known)}")
         except Exception as error:
-            if registered:
-                self._manager.unregister(module)
             self.broken.append(Broken(plugin, format_error(error)))
         else:
             self.plugins.append(replace(plugin, module=module))

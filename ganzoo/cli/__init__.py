@@ -99,14 +99,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
     try:
         result: Any = cli.main(args=args, prog_name="ganzoo", standalone_mode=False)
         return result if type(result) is int else 0
-    except click.ClickException as error:
-        _show_traceback()
-        error.show()
-        return error.exit_code
-    except GanzooError as error:
-        _show_traceback()
-        click.echo(f"Error: {console.clean(str(error))}", err=True)
-        return error.exit_code
+    except SystemExit:  # a command of a plugin decides itself
+        raise
     except (click.Abort, KeyboardInterrupt) as stop:
         cause = stop.__cause__ or stop  # click turns every KeyboardInterrupt into an Abort
         if isinstance(cause, Interrupted):
@@ -114,24 +108,29 @@ def invoke(args: Sequence[str] | None = None) -> int:
             return cause.exit_code
         click.echo("Stopped.", err=True)
         return 130
-    except OSError as error:
-        _show_traceback()
-        where = f": {str(error.filename)[:200]}" if error.filename else ""
-        click.echo(console.clean(f"Error: {error.strerror or error}{where}"), err=True)
-        return 2 if error.errno == errno.ENAMETOOLONG else 1
-    except SystemExit:  # a command of a plugin decides itself
-        raise
     except BaseException as error:
-        _show_traceback()
-        lacking, bug = shortage(error), "This is a bug in ganzoo or in a plugin; --debug shows where it happened."
-        text = f"{lacking[0]}. {lacking[1]}." if lacking else f"{format_error(error)}\n{bug}"
-        click.echo(f"Error: {console.clean(text)}", err=True)
-        return 1
+        if _shown:
+            traceback.print_exc()
+        return _report(error)
 
 
-def _show_traceback() -> None:
-    if _shown:
-        traceback.print_exc()
+def _report(error: BaseException) -> int:
+    """Print an error, and return the exit code."""
+    code = 1
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    if isinstance(error, GanzooError):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, OSError):
+        text = f"{error.strerror or error}" + (f": {str(error.filename)[:200]}" if error.filename else "")
+        code = 2 if error.errno == errno.ENAMETOOLONG else 1
+    elif lacking := shortage(error):
+        text = f"{lacking[0]}. {lacking[1]}."
+    else:
+        text = f"{format_error(error)}\nThis is a bug in ganzoo or in a plugin; --debug shows where it happened."
+    click.echo(f"Error: {console.clean(text)}", err=True)
+    return code
 
 
 def main() -> NoReturn:

@@ -14,21 +14,8 @@ from ganzoo.cli import options, tables
 @click.option(
     "--metrics", metavar="NAME,...", help="Such as fd,kid,prdc or fid.  [default: the dataset's and the model's]"
 )
-@click.option(
-    "-n",
-    "--number",
-    type=click.IntRange(1),
-    default=10_000,
-    show_default=True,
-    help="Number of generated samples, and of real ones.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Seed for the noise and for choosing real samples.",
-)
+@options.number("Number of generated samples, and of real ones.", default=10_000)
+@options.seed("Seed for the noise and for choosing real samples.")
 @options.checkpoint
 @click.option("--extractor", metavar="NAME", help="The feature extractor: see 'ganzoo list --kind extractors'.")
 @click.option("--weights", type=click.Path(path_type=Path), help="The extractor's weights, instead of a download.")

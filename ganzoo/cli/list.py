@@ -8,6 +8,7 @@ import click
 from ganzoo.cli import tables
 from ganzoo.errors import UsageError
 from ganzoo.parts import PLURALS, Plugin
+from ganzoo.recipes import PARTS
 from ganzoo.zoo import Entry, Zoo
 
 _NO_PLUGIN = Plugin("-", "-", "-")
@@ -69,21 +70,13 @@ def _of_task(rows: list[dict[str, Any]], task: str) -> list[dict[str, Any]]:
 
 
 def _recipe_row(zoo: Zoo, entry: Entry) -> dict[str, Any]:
-    origin = _origin(entry.plugin or _NO_PLUGIN)
-    recipe = entry.recipe
+    recipe, origin = entry.recipe, _origin(entry.plugin or _NO_PLUGIN)
     if isinstance(recipe, UsageError):
-        names = dict.fromkeys(("task", "data", "model", "loss"), "broken")
+        names = dict.fromkeys(("task", *PARTS), "broken")
         return {"name": entry.name, **names, **origin, "evidence": "", "error": str(recipe)}
-    return {
-        "name": entry.name,
-        "task": recipe.task,
-        "data": recipe.data.name,
-        "model": recipe.model.name,
-        "loss": recipe.loss.name,
-        **origin,
-        "evidence": zoo.evidence(entry).get("result", ""),
-        "error": None,
-    }
+    names = {"task": recipe.task} | {kind: getattr(recipe, kind).name for kind in PARTS}
+    result = zoo.evidence(entry).get("result", "")
+    return {"name": entry.name, **names, **origin, "evidence": result, "error": None}
 
 
 def _origin(plugin: Plugin) -> dict[str, Any]:

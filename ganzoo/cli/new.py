@@ -56,9 +56,8 @@ def command(name: str, out: Path | None, in_tree: bool) -> None:
     folder = out or Path(name)
     check_new_folder(folder, "--out")
     _write({folder / place: text for place, text in render(PACKAGE, name, module).items()})
-    click.echo(
-        f"\nThe plugin works as it is. Install it, train it, check it, test it:\n  cd {shlex.quote(str(folder))}"
-    )
+    click.echo("\nThe plugin works as it is. Install it, train it, check it, test it:")
+    click.echo(f"  cd {shlex.quote(str(folder))}")
     for line in ('pip install -e ".[test]"', f"ganzoo run {name}", f"ganzoo check {name}", "pytest"):
         click.echo(f"  {line}")
     click.echo("Then change one part at a time.")
@@ -121,10 +120,8 @@ def check_name(name: str, zoo: Zoo) -> str:
     module = name.replace("-", "_")
     owners = [f"the plugin {plugin}" for plugin in zoo.plugins if plugin.name == name]
     owners += [f"a recipe of {entry.origin}" for entry in zoo.entries() if entry.name == name]
-    for kind in PARTS:
-        owners += [
-            f"the {KINDS[kind].word} of the plugin {part.plugin}" for part in zoo.parts(kind) if part.name == name
-        ]
+    parts = [part for kind in PARTS for part in zoo.parts(kind) if part.name == name]
+    owners += [f"the {KINDS[part.kind].word} of the plugin {part.plugin}" for part in parts]
     if name in BUILTIN_COMMANDS:
         owners.append(f"the command 'ganzoo {name}'")
     problems = [f"taken by {owner}" for owner in owners]

@@ -67,15 +67,27 @@ def training(*names: str) -> Decorator:
     return add
 
 
+def number(help: str, *, default: int, least: int = 1, most: int | None = None) -> Decorator:  # noqa: A002 - as in click
+    """Return a decorator that adds ``-n``, a number of samples between two limits."""
+    kind = click.IntRange(least, most)
+    return click.option("-n", "--number", type=kind, default=default, show_default=True, help=help)
+
+
+def seed(help: str) -> Decorator:  # noqa: A002
+    """Return a decorator that adds ``--seed``, by default 0."""
+    return click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help=help)
+
+
 def settings(help: str) -> Decorator:  # noqa: A002 - as in click
     """Return a decorator that adds ``--set PATH=VALUE``; the command gets ``settings``, path -> value."""
     return click.option(
-        "--set", "settings", metavar="PATH=VALUE", multiple=True, callback=_parse_settings, help=f"{help}; repeatable."
+        "--set",
+        "settings",
+        metavar="PATH=VALUE",
+        multiple=True,
+        callback=lambda ctx, option, texts: dict(map(assignment, texts)),
+        help=f"{help}; repeatable.",
     )
-
-
-def _parse_settings(ctx: click.Context, option: click.Parameter, texts: tuple[str, ...]) -> dict[str, Any]:
-    return dict(assignment(text) for text in texts)
 
 
 def assignment(text: str) -> tuple[str, Any]:

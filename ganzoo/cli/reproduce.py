@@ -20,14 +20,7 @@ from ganzoo.zoo import Zoo
 @click.command("reproduce")
 @click.argument("recipe")
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="N,...", help="Seeds; one run per seed.")
-@click.option(
-    "-n",
-    "--number",
-    type=click.IntRange(2),
-    default=10_000,
-    show_default=True,
-    help="Number of generated samples, and of real ones.",
-)
+@options.number("Number of generated samples, and of real ones.", default=10_000, least=2)
 @click.option("--command", "typed", metavar="TEXT", help="The command to run per seed.  [default: the evidence's]")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; unfinished ones are resumed.")
 @click.option("--replace", is_flag=True, help="Replace evidence that has more seeds or samples.")

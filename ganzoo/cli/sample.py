@@ -16,16 +16,8 @@ if TYPE_CHECKING:
 
 @click.command("sample")
 @options.directory
-@click.option(
-    "-n", "--number", type=click.IntRange(1, 10_000_000), default=64, show_default=True, help="Number of samples."
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Seed for the noise, and for choosing input images.",
-)
+@options.number("Number of samples.", default=64, most=10_000_000)
+@options.seed("Seed for the noise, and for choosing input images.")
 @click.option("--label", type=int, metavar="N", help="Draw this class only, if the model has classes.")
 @click.option(
     "-o",

@@ -6,9 +6,10 @@ generated samples from the same noise for each model, and extracts features once
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,9 @@ class Evaluator:
         options = options or {}
         chosen = [_choose(zoo, name, extractor or dataset.extractor, options) for name in metrics or defaults]
         self._choices = list({(choice.name, choice.extractor): choice for choice in chosen}.values())
-        for name in options.keys() - {choice.name for choice in self._choices}:
-            raise unknown(
-                "metric", name, [choice.name for choice in self._choices], "the settings (--set METRIC.OPTION)"
-            )
+        measured = {choice.name for choice in self._choices}
+        for name in options.keys() - measured:
+            raise unknown("metric", name, measured, "the settings (--set METRIC.OPTION)")
         self._drop_unfit(model, requested=bool(metrics))
         if sha256 and not weights:
             raise UsageError("--sha256 is the expected hash of the file in --weights: give both.")
@@ -96,7 +96,7 @@ class Evaluator:
             values, extras = draw.gather(draw.real(dataset, n, seed), dataset)
             self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
             self._extractors = self._load(zoo, values, weights, sha256)
-        self._real = _Set(self, values, extras, None)
+        self._real = self._side(values, extras, None)
 
     def measure(self, model: Model) -> list[Result]:
         """Return the numbers of a model in eval mode, on the evaluator's device; always from the same noise.
@@ -112,18 +112,28 @@ class Evaluator:
             needed = {name for choice in self._choices for name in choice.metric.required_fields}
             keep = needed.union(model.condition_fields)  # keeping all latents would take much memory
             values, extras = draw.gather(batches, self._dataset, keep)
-            return self._measure(_Set(self, values, extras, model))
+            return self._measure(self._side(values, extras, model))
 
     def measure_real(self) -> list[Result]:
         """Return the numbers of other real samples, which show how good the numbers can get."""
         with self._seeded():
             others = draw.real(self._dataset, self.n, self.seed, skip=self.n)
             values, extras = draw.gather(others, self._dataset)
-            return self._measure(_Set(self, values, extras, None))
+            return self._measure(self._side(values, extras, None))
 
-    def extract(self, extractor: str, values: Tensor) -> dict[str, Tensor]:
-        """Return feature kind -> features of samples (n, *shape)."""
-        return self._extractors[extractor](values)
+    def _side(self, values: Tensor, extras: Batch, model: Model | None) -> Callable[[_Choice], Samples]:
+        """Return a function that returns one side of the comparison as a metric sees it. Features are extracted when a
+        metric first asks for them, and kept."""
+        extract = cache(lambda name: self._extractors[name](values))
+
+        def features(choice: _Choice, kind: str) -> Tensor:
+            if kind not in choice.metric.feature_kinds:
+                raise GanzooError(
+                    f"The metric {choice.name!r} asks for features {kind!r}, which its feature_kinds do not name."
+                )
+            return extract(choice.extractor)[kind]
+
+        return lambda choice: Samples(values, extras, self._dataset, self.seed, model, partial(features, choice))
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -132,13 +142,13 @@ class Evaluator:
             randomness.seed_global(randomness.derive(self.seed, "evaluation", "global"))
             yield
 
-    def _measure(self, fake: "_Set") -> list[Result]:
+    def _measure(self, fake: Callable[[_Choice], Samples]) -> list[Result]:
         results = []
         for choice in self._choices:
             began = time.perf_counter()
             try:
                 with Guarded():
-                    scores = check_scores(choice.metric.measure(fake.seen_by(choice), self._real.seen_by(choice)))
+                    scores = check_scores(choice.metric.measure(fake(choice), self._real(choice)))
             except GanzooError:
                 raise
             except Exception as error:
@@ -164,12 +174,9 @@ class Evaluator:
     def _drop_unfit(self, model: Model | None, requested: bool) -> None:
         """Drop metrics that do not fit the dataset, or need what does not come with the samples. If they were requested
         by name, raise an error instead."""
-        available = set(self._dataset.fields)
+        available = set(self._dataset.fields) if model is None or model.condition_fields else set()
         if model:
-            available = {
-                *model.sample_latent(1, torch.Generator()),
-                *(available if model.condition_fields else ()),
-            }
+            available.update(model.sample_latent(1, torch.Generator()))
         for choice in list(self._choices):
             problem = ""
             if missing := [name for name in choice.metric.required_fields if name not in available]:
@@ -208,7 +215,7 @@ class Evaluator:
 def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[str, Any]]) -> _Choice:
     """Return the metric of a name such as ``fd-mnist``, with its options and its extractor."""
     known = zoo.names("metric")
-    plugin, slash, bare = name.partition("/") if "/" in name else ("", "", name)
+    plugin, slash, bare = name.rpartition("/")
     metric = bare
     if bare not in known:
         bases = [base for base in known if bare.startswith(f"{base}-")]
@@ -224,27 +231,3 @@ def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[s
     suffix = f"-{extractor.rpartition('/')[2]}" if cls.feature_kinds and not cls.extractor else ""
     used = extractor if cls.feature_kinds else None
     return _Choice(metric, resolved.build(), resolved.choice.options, used, suffix)
-
-
-class _Set:
-    """One side of the comparison. Features are extracted when a metric first asks for them, and kept."""
-
-    def __init__(self, evaluator: Evaluator, values: Tensor, extras: Batch, model: Model | None) -> None:
-        self._evaluator, self._values, self._extras, self._model = evaluator, values, extras, model
-        self._features: dict[str, dict[str, Tensor]] = {}
-
-    def seen_by(self, choice: _Choice) -> Samples:
-        """Return the samples as one metric sees them."""
-
-        def features(kind: str) -> Tensor:
-            name = choice.extractor
-            if name is None or kind not in choice.metric.feature_kinds:
-                raise GanzooError(
-                    f"The metric {choice.name!r} asks for features {kind!r}, which its feature_kinds do not name."
-                )
-            if name not in self._features:
-                self._features[name] = self._evaluator.extract(name, self._values)
-            return self._features[name][kind]
-
-        dataset, seed = self._evaluator._dataset, self._evaluator.seed
-        return Samples(self._values, self._extras, dataset, seed, self._model, features)

@@ -58,12 +58,12 @@ class Extractor:
                 raise UsageError("The extractor 'raw' has no weights: leave out --weights.")
             return
         cls = _register(zoo, name)
-        name = self.name
-        self._layers = {kind: _layer(cls, name, kind) for kind in kinds}
+        published, url = _published(self.name, cls)
+        self._layers = {kind: _layer(cls, self.name, kind) for kind in kinds}
         if weights:
-            self.sha256 = _check_weights(weights, sha256, _published(name, cls))
-        self._network = _open(cls, name, sorted(set(self._layers.values())), weights).to(device)
-        self.sha256 = self.sha256 or getattr(cls, "sha256", "") or _downloaded(name, cls) or _fingerprint(self._network)
+            self.sha256 = _check_weights(weights, sha256, published, url)
+        self._network = _open(cls, self.name, sorted(set(self._layers.values())), weights, url).to(device)
+        self.sha256 = self.sha256 or getattr(cls, "sha256", "") or _downloaded(url) or _fingerprint(self._network)
 
     def check(self, values: Tensor) -> int:
         """Return the dimension of its widest features for samples like these (n, *shape).
@@ -122,7 +122,7 @@ def _layer(cls: Any, name: str, kind: str) -> str:
         raise UsageError(f"The extractor {name!r} has no features of the kind {kind!r}.") from error
 
 
-def _open(cls: Any, name: str, layers: list[str], weights: Path | None) -> Any:
+def _open(cls: Any, name: str, layers: list[str], weights: Path | None, url: str) -> Any:
     path = str(weights) if weights else None
     try:
         with Guarded():  # torch.hub prints what it downloads
@@ -136,7 +136,6 @@ def _open(cls: Any, name: str, layers: list[str], weights: Path | None) -> Any:
             raise UsageError(f"{weights} does not hold weights of {name!r}: {format_error(error)}.") from error
         if not isinstance(error, OSError):  # a failed download is one
             raise GanzooError(f"The extractor {name!r} cannot be opened: {format_error(error)}.") from error
-        url = _published(name, cls)[1]
         source = f" (from {url})" if url else ""
         raise UsageError(
             f"The weights of the extractor {name!r} are not on this machine and could not be downloaded "
@@ -158,13 +157,12 @@ def _published(name: str, cls: Any) -> tuple[str, str]:
     return getattr(cls, "sha256", ""), ""
 
 
-def _check_weights(weights: Path, expected: str | None, known: tuple[str, str]) -> str:
+def _check_weights(weights: Path, expected: str | None, published: str, url: str) -> str:
     """Return the SHA-256 of the file. Unknown weights would give meaningless numbers, so they must be confirmed."""
     try:
         actual = hashlib.sha256(weights.read_bytes()).hexdigest()
     except OSError as error:
         raise UsageError(f"Cannot read the weights {weights}: {error.strerror or error}.") from error
-    published, url = known
     if expected:
         if actual != expected.lower():
             raise UsageError(f"{weights} has the SHA-256 {actual}, not {expected}.")
@@ -176,9 +174,8 @@ def _check_weights(weights: Path, expected: str | None, known: tuple[str, str]) 
     return actual
 
 
-def _downloaded(name: str, cls: Any) -> str:
+def _downloaded(url: str) -> str:
     """Return the SHA-256 of the published weights in torch.hub's cache; empty if they are not there."""
-    url = _published(name, cls)[1]
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     return hashlib.sha256(path.read_bytes()).hexdigest() if url and path.is_file() else ""
 

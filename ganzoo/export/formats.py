@@ -73,7 +73,7 @@ def _program(model: Model, drawn: Mapping[str, Tensor]) -> torch.export.Exported
     traced = trace()
     used = {node.name for node in traced.graph.nodes if node.users}
     inputs = {**traced.graph_signature.inputs_to_parameters, **traced.graph_signature.inputs_to_buffers}
-    every = {name: id(tensor) for name, tensor in _tensors(model, twice=True)}
+    every = {name: id(tensor) for name, tensor in _tensors(model)}
     needed = {every[name.removeprefix("model.")] for node, name in inputs.items() if node in used}
     for child, network in list(model.named_children()):
         own = {id(tensor) for _, tensor in _tensors(network)}
@@ -82,10 +82,10 @@ def _program(model: Model, drawn: Mapping[str, Tensor]) -> torch.export.Exported
     return trace()
 
 
-def _tensors(module: nn.Module, twice: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """Yield parameters and buffers; with ``twice``, shared ones under all their names."""
-    yield from module.named_parameters(remove_duplicate=not twice)
-    yield from module.named_buffers(remove_duplicate=not twice)
+def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield parameters and buffers, shared ones under all their names."""
+    yield from module.named_parameters(remove_duplicate=False)
+    yield from module.named_buffers(remove_duplicate=False)
 
 
 def _torch(program: torch.export.ExportedProgram, names: list[str]) -> tuple[bytes, Callable[[bytes], Generate]]:

@@ -25,7 +25,7 @@ from torch import Tensor
 from ganzoo.errors import GanzooError
 from ganzoo.files import TEMPORARY, sync_directory, write_synced
 
-_NAME = re.compile(r"step-([0-9]{8,})")
+_NAME = re.compile(r"step-[0-9]{8,}")
 _SUMS = "SHA256SUMS"
 
 
@@ -81,9 +81,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int, spare: int | None = No
 def saved(folder: Path) -> Iterator[Path]:
     """Yield the checkpoints of a folder, newest first. A dangling link counts: ``load`` says that it is damaged."""
     paths = (path for path in folder.glob("step-*") if path.is_dir() or (path.is_symlink() and not path.exists()))
-    steps = {int(match[1]): path for path in paths if (match := _NAME.fullmatch(path.name))}
-    for step in sorted(steps, reverse=True):
-        yield steps[step]
+    yield from sorted((path for path in paths if _NAME.fullmatch(path.name)), key=step_of, reverse=True)
 
 
 def path_of(folder: Path, step: int) -> Path:

@@ -30,14 +30,12 @@ from ganzoo.recipes import Recipe
 from ganzoo.runs import checkpoint, records
 from ganzoo.runs.records import Record
 
-RECIPE, STATUS, METRICS, SAMPLES, CHECKPOINTS, LOCK = (
-    "recipe.toml",
-    "run.json",
-    "metrics.jsonl",
-    "samples",
-    "checkpoints",
-    ".lock",
-)
+RECIPE = "recipe.toml"
+STATUS = "run.json"
+METRICS = "metrics.jsonl"
+SAMPLES = "samples"
+CHECKPOINTS = "checkpoints"
+LOCK = ".lock"
 
 _PICTURE = re.compile(r".+-([0-9]{8,})\.png")
 
@@ -62,9 +60,8 @@ class RunDirectory:
             GanzooError: another process is making it at the same moment.
         """
         try:
-            fresh = [] if path else [_new_directory(Path("runs") / recipe.name)]
-            path = path or fresh[0]
-            made = make_folder(path) or fresh
+            made = make_folder(path) if path else [_new_directory(Path("runs") / recipe.name)]
+            path = path or made[0]
             run = cls(path)
             run._check_free()  # before the lock, which is a file too
         except OSError as error:
@@ -171,10 +168,7 @@ class RunDirectory:
             file.write(json.dumps(line) + "\n")
 
     def _lines(self) -> list[dict[str, Any]]:
-        if not self.metrics.exists():
-            return []
-        lines = map(_parse, self.metrics.read_text(encoding="utf-8", errors="replace").split("\n"))
-        return [line for line in lines if line]
+        return [line for line in records.objects(self.metrics) if isinstance(line.get("step"), int)]
 
     def write_records(self, new: list[Record]) -> None:
         """Append records to evaluations.jsonl."""
@@ -215,25 +209,14 @@ class RunDirectory:
         Raises:
             GanzooError: another process is training here.
         """
-        lock = FileLock(self.path / LOCK)
         try:
-            lock.acquire(timeout=0)
+            lock = FileLock(self.path / LOCK).acquire(timeout=0)
         except Timeout:
             raise GanzooError(f"{self.path} is in use by another process. Wait for it, or stop it first.") from None
         except OSError as error:
             raise UsageError(f"Cannot write to {self.path}: {error.strerror or error}.") from error
-        try:
+        with lock:
             yield
-        finally:
-            lock.release()
-
-
-def _parse(text: str) -> dict[str, Any] | None:
-    try:
-        line = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return line if isinstance(line, dict) and isinstance(line.get("step"), int) else None
 
 
 def _new_directory(folder: Path) -> Path:

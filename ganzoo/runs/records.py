@@ -5,6 +5,8 @@ import errno
 import json
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,30 +28,20 @@ def append(folder: Path, records: list[Record]) -> None:
     text = "".join(json.dumps(record) + "\n" for record in records)
     cut = path.exists() and not path.read_bytes().endswith(b"\n")  # a kill in the middle of a line
     content = ("\n" * cut + text).encode()
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-    try:
-        before = os.fstat(descriptor).st_size
-        if os.write(descriptor, content) < len(content):
-            os.ftruncate(descriptor, before)
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        if file.write(content) < len(content):
+            file.truncate(before)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        os.fsync(file.fileno())
 
 
 def read(folder: Path) -> list[Record]:
     """Return the records of a run directory, oldest first. Malformed lines are left out, and so are numbers of the
     training that were measured again, because the run was killed or rolled back and came to the same step once more."""
-    path = folder / FILE
-    if not path.exists():
-        return []
     records: dict[str, Record] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and isinstance(record.get("metric"), str) and "value" in record:
+    for record in objects(folder / FILE):
+        if isinstance(record.get("metric"), str) and "value" in record:
             what: Any = len(records)
             if record.get("checkpoint") == "training":
                 what = {key: value for key, value in record.items() if key not in _RESULT}
@@ -59,13 +51,25 @@ def read(folder: Path) -> list[Record]:
     return list(records.values())
 
 
+def objects(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a file that holds one per line, as JSON. Malformed lines (truncated by a kill, edited) are
+    left out, and a missing file has none."""
+    if not path.exists():
+        return
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that a number may depend on."""
     names = ("torch", "torchvision", "numpy", "safetensors", "torch-fidelity")
     found = {"ganzoo": ganzoo.__version__, "python": platform.python_version()}
     for name in names:
-        try:
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found

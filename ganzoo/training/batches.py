@@ -100,7 +100,7 @@ class BatchStream:
     def _stream(self, step: int) -> Iterator[Batch]:
         loader: DataLoader[Batch] = DataLoader(
             _NeededFields(self.dataset, self.fields),
-            batch_sampler=_IndexLists(self._indices(step)),
+            batch_sampler=(index.tolist() for index in self._indices(step)),
             num_workers=self.num_workers,
             multiprocessing_context="spawn" if self.num_workers else None,
             pin_memory=self.device.type == "cuda",
@@ -131,16 +131,6 @@ class _NeededFields(TorchDataset[Batch]):
 
     def __getitem__(self, index: int) -> Batch:
         return {name: value for name, value in self.dataset[index].items() if name in self.fields}
-
-
-class _IndexLists:
-    """An endless batch sampler."""
-
-    def __init__(self, indices: Iterator[Tensor]) -> None:
-        self.indices = indices
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return (index.tolist() for index in self.indices)
 
 
 def _capacity(device: torch.device) -> float:

@@ -28,8 +28,8 @@ class EMA:
         learned = []
         for name in model.ema_networks:
             network = model.get_submodule(name)
-            self._live |= {f"{name}.{key}": value for key, value in network.state_dict().items()}
-            learned += [f"{name}.{key}" for key, _ in network.named_parameters(remove_duplicate=False)]
+            self._live |= network.state_dict(prefix=f"{name}.")
+            learned += [key for key, _ in network.named_parameters(prefix=name, remove_duplicate=False)]
         self.tensors = {key: value.clone() for key, value in self._live.items()}
         self._averages = [self.tensors[key] for key in learned]
         self._weights = [self._live[key] for key in learned]

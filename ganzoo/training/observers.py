@@ -53,33 +53,26 @@ class Observers:
                 raise RuntimeError("it changed torch's grad mode or default dtype, which was undone")
             return result
         except Exception as error:
-            self._silence(plugin, what, error)
+            if plugin not in self._silenced:
+                warn(f"the plugin {plugin} failed in {what} and is left out of this run: {format_error(error)}")
+            self._silenced.add(plugin)
             return None
         finally:
             torch.set_grad_enabled(grad_mode)
             torch.set_default_dtype(dtype)
 
-    def _silence(self, plugin: Plugin, what: str, error: BaseException) -> None:
-        if plugin not in self._silenced:
-            self._silenced.add(plugin)
-            warn(f"the plugin {plugin} failed in {what} and is left out of this run: {format_error(error)}")
-
-
-def _observer(answer: Any) -> Observer:
-    if not isinstance(answer, Observer):
-        raise TypeError(f"it must return a ganzoo.Observer or None, not {answer!r:.80}")
-    return answer
-
 
 def _made(caller: Callable[..., list[Any]], run: RunInfo) -> list[Observer]:
-    return [_observer(answer) for answer in caller(run=run)]
+    made = caller(run=run)
+    for answer in made:
+        if not isinstance(answer, Observer):
+            raise TypeError(f"it must return a ganzoo.Observer or None, not {answer!r:.80}")
+    return made
 
 
 def _answer(observer: Observer, method: str, *arguments: Any) -> Any:
     answer = getattr(observer, method)(*arguments)
-    if answer is None or method not in _CHECKS:
-        return None
-    return _CHECKS[method](answer)
+    return None if answer is None or method not in _CHECKS else _CHECKS[method](answer)
 
 
 def _scalars(answer: Any) -> dict[str, float]:

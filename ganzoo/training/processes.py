@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import sys
 from pathlib import Path
-from types import FrameType
+from traceback import walk_stack
 
 from ganzoo.errors import UsageError
 
@@ -39,7 +39,9 @@ def check_script() -> None:
     """
     main = sys.modules["__main__"]
     path = getattr(main, "__file__", None)
-    if path is None or not _within(vars(main)):
+    stack = walk_stack(sys._getframe())
+    running = any(frame.f_globals is vars(main) and frame.f_code.co_name == "<module>" for frame, _ in stack)
+    if path is None or not running:
         return
     try:
         names = {node.id for node in ast.walk(ast.parse(Path(path).read_bytes())) if isinstance(node, ast.Name)}
@@ -47,13 +49,3 @@ def check_script() -> None:
         return
     if "__name__" not in names:
         raise UsageError(f"Each loader process (train.num_workers) would run {path} again. {_GUARD}.")
-
-
-def _within(variables: dict[str, object]) -> bool:
-    """Return whether this is called, directly or not, while the module with these variables runs."""
-    frame: FrameType | None = sys._getframe()
-    while frame:
-        if frame.f_globals is variables and frame.f_code.co_name == "<module>":
-            return True
-        frame = frame.f_back
-    return False

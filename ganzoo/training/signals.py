@@ -3,9 +3,10 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
+from typing import Any
 
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -20,9 +21,6 @@ def deferred_signals() -> Iterator[list[int]]:
     """
     caught: list[int] = []
     first: list[float] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield caught
-        return
 
     def catch(number: int, frame: FrameType | None) -> None:
         if caught and time.monotonic() - first[0] > 1.0:
@@ -30,24 +28,25 @@ def deferred_signals() -> Iterator[list[int]]:
         caught.append(number)
         first.append(time.monotonic())
 
-    ours = [s for s in _STOPPING if signal.getsignal(s) != signal.SIG_IGN]
-    previous = {s: signal.signal(s, catch) for s in ours}
-    try:
+    with _handled_by(catch, [s for s in _STOPPING if signal.getsignal(s) != signal.SIG_IGN]):
         yield caught
-    finally:
-        for s, handler in previous.items():
-            signal.signal(s, handler)
+
+
+def sigint_ignored() -> AbstractContextManager[None]:
+    """Make processes that start within the block ignore Ctrl-C: the main process needs them until it has finished its
+    step and saved."""
+    return _handled_by(signal.SIG_IGN, [signal.SIGINT])
 
 
 @contextmanager
-def sigint_ignored() -> Iterator[None]:
-    """Make processes that start within the block ignore Ctrl-C: the main process needs them until it has finished its
-    step and saved."""
+def _handled_by(handler: Any, signals: Iterable[int]) -> Iterator[None]:
+    """Handle signals in this way within the block. Outside the main thread, which alone can, nothing changes."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    previous = {s: signal.signal(s, handler) for s in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for s, before in previous.items():
+            signal.signal(s, before)

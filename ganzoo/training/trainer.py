@@ -263,7 +263,7 @@ class Trainer:
         every = self.settings.checkpoint_every
         steps = {checkpoint.step_of(path): path for path in checkpoint.saved(self.directory.checkpoints)}
         paths = [path for step, path in steps.items() if step <= alarm.last_healthy_step and step % every == 0]
-        older = paths[min(self.state.rollbacks, len(paths) - 1) :] if paths else []
+        older = paths[min(self.state.rollbacks, len(paths) - 1) :]
         return checkpoint.latest_valid(older)[0] if self.state.rollbacks < MAX_ROLLBACKS else None
 
     def _how_to_continue(self, alarm: Alarm) -> str:
