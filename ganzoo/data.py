@@ -7,13 +7,13 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ganzoo.images import from_bytes
+from ganzoo import images
 
 Batch = Mapping[str, Tensor]
 """A batch: name -> tensor whose first dimension is the batch."""
@@ -27,20 +27,23 @@ class Field:
         shape: (C, H, W) for an image, () for a label, (2,) for a point in the plane.
         dtype: float32 for network inputs (images are in [-1, 1]), int64 for a label.
         classes: number of classes of a label (its values are 0 to classes - 1), or None.
+        meta: other JSON values that are saved with the weights, such as the columns of a table.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float32
     classes: int | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def plain(self) -> dict[str, Any]:
         """Return the field as JSON values; ``Field.of`` is the inverse."""
-        return {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}
+        plain = {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}
+        return {**plain, "meta": dict(self.meta)} if self.meta else plain
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Field":
         """Return the field that ``plain`` describes."""
-        return cls(tuple(plain["shape"]), getattr(torch, plain["dtype"]), plain["classes"])
+        return cls(tuple(plain["shape"]), getattr(torch, plain["dtype"]), plain["classes"], plain.get("meta", {}))
 
     def __str__(self) -> str:
         classes = f" of {self.classes} classes" if self.classes else ""
@@ -63,6 +66,7 @@ class Dataset(ABC):
             best checkpoint, so they should not use the data that ``eval_options`` select.
         location_options: options that only say where the data are. A run may be resumed with others.
         class_names: names of the labels 0, 1, ..., if there are any.
+        formats: suffixes of the files that ``encode`` makes, such as ``(".csv",)``.
     """
 
     fields: Mapping[str, Field]
@@ -72,6 +76,7 @@ class Dataset(ABC):
     validation_options: ClassVar[Mapping[str, Any]] = {}
     location_options: ClassVar[tuple[str, ...]] = ()
     class_names: tuple[str, ...] = ()
+    formats: ClassVar[tuple[str, ...]] = ()
 
     @property
     def target(self) -> str:
@@ -123,6 +128,21 @@ class Dataset(ABC):
         field are scaled from 0..255 to [-1, 1], and everything else is unchanged."""
         return {name: _prepared(value, self.fields[name]) for name, value in stored.items()}
 
+    @classmethod
+    def pictures(cls, sample: Tensor, field: Field) -> Tensor | None:
+        """Return pictures of samples (n, *shape), float32 (m, C, H, W) in [-1, 1], or None if they cannot be drawn. By
+        default, images are pictures of themselves, and points in the plane become one scatter plot.
+
+        A method of the class, because a trained run is sampled without its data. ``field`` is the target's.
+        """
+        return images.pictures(sample)
+
+    @classmethod
+    def encode(cls, sample: Tensor, field: Field, format: str) -> bytes:  # noqa: A002
+        """Return the content of a file of samples (n, *shape), for ``ganzoo sample -o``. ``format`` is its suffix, one
+        of ``formats``; ``field`` is the target's."""
+        raise NotImplementedError(f"{cls.__name__} names formats but has no encode()")
+
     def postprocess(self, sample: Tensor) -> Tensor:
         """Return samples (n, *shape) as metrics see them: by default unchanged. A dataset that pads or enlarges its
         images undoes that here, so that results are comparable across sizes."""
@@ -167,5 +187,5 @@ class TensorDataset(Dataset):
 
 def _prepared(value: Tensor, field: Field) -> Tensor:
     if value.dtype == torch.uint8 and field.dtype.is_floating_point:
-        return from_bytes(value).to(field.dtype)
+        return images.from_bytes(value).to(field.dtype)
     return value

@@ -107,9 +107,9 @@ def save_pictures(run: Run, registry: Path) -> list[Path]:
     """
     name, folder = run.recipe.name, Places.of(registry, run.recipe.name).pictures
     make_folder(folder)
-    pictures = images.pictures(run.sample(64, seed=0))
+    pictures = run.pictures(run.sample(64, seed=0))
     if pictures is not None and len(pictures) == 1:  # a scatter plot: the more points, the better
-        pictures = images.pictures(run.sample(2000, seed=0))
+        pictures = run.pictures(run.sample(2000, seed=0))
     written = []
     if pictures is not None:
         images.save(images.grid(pictures), folder / f"{name}.png")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo import export, randomness
 from ganzoo.data import Dataset, Field
-from ganzoo.errors import UsageError, warn
+from ganzoo.errors import GanzooError, UsageError, warn
 from ganzoo.evaluation import draw
 from ganzoo.evaluation.evaluator import Evaluator
 from ganzoo.export import Exported
@@ -89,6 +89,19 @@ class Run:
             UsageError, GanzooError: it cannot be built.
         """
         return build_data(self._zoo, self.recipe, changes or {}, for_evaluation=for_evaluation)
+
+    @property
+    def dataset_class(self) -> type[Dataset]:
+        """The class of its dataset, which draws and encodes samples; ``Dataset`` if its plugin is gone."""
+        try:
+            found: type[Dataset] = self._zoo.part("data", self.recipe.data.name).load()
+        except GanzooError:
+            return Dataset
+        return found
+
+    def pictures(self, samples: Tensor) -> Tensor | None:
+        """Return pictures of samples (n, *shape), float32 (m, C, H, W) in [-1, 1], or None if they cannot be drawn."""
+        return self.dataset_class.pictures(samples, self.fields[self.model.target])
 
     def evaluate(
         self,

@@ -1,6 +1,7 @@
 """``ganzoo sample``: draw from a trained run."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ from ganzoo.errors import GanzooError, UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ganzoo import Run
+
+_FORMATS = (".png", ".pt", ".npz")
+
 
 @click.command("sample")
 @options.directory
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     "--out",
     type=click.Path(path_type=Path),
     help="A .png file for a grid, .pt or .npz for a tensor, a name without a suffix for a folder of individual "
-    "images.  [default: DIRECTORY/grid.png]",
+    "images; for a table or the like, a file of the dataset's format.  [default: DIRECTORY/grid.png]",
 )
 @options.checkpoint
 @options.device
@@ -36,23 +41,30 @@ def command(
     The same seed gives the same samples.
     """
     if out:
-        _check(out)
+        _check_place(out)
     import ganzoo
 
     run = ganzoo.load(directory, checkpoint=checkpoint, device=device)
-    out = out or directory / "grid.png"
+    formats = run.dataset_class.formats
+    if out and out.suffix.lower() not in (*formats, *_FORMATS, ""):
+        raise UsageError(f"The format of {out} is unclear: give a {_listed(formats)} file, or a folder.")
     samples = run.sample(number, seed, label=label)
+    pictures = run.pictures(samples)
+    out = out or directory / (f"samples{formats[0]}" if formats and pictures is None else "grid.png")
     try:
-        _write(samples, out)
+        _write(run, samples, pictures, out)
     except OSError as error:
         raise GanzooError(f"Cannot write {out}: {error.strerror or error}.") from error
     click.echo(f"{number} samples of step {run.step}: {out}")
 
 
-def _check(out: Path) -> None:
+def _listed(own: Sequence[str], common: Sequence[str] = _FORMATS) -> str:
+    *first, last = (*own, *common)
+    return f"{', '.join(first)} or {last}"
+
+
+def _check_place(out: Path) -> None:
     """Check the output before the work."""
-    if out.suffix.lower() not in (".png", ".pt", ".npz", ""):
-        raise UsageError(f"The format of {out} is unclear: give a .png, .pt or .npz file, or a folder.")
     if out.suffix and out.is_dir():
         raise UsageError(f"{out} is a folder. Give the name of a file, or one without a suffix for individual images.")
     if out.suffix and not out.parent.is_dir():
@@ -61,7 +73,7 @@ def _check(out: Path) -> None:
         check_new_folder(out, "-o")
 
 
-def _write(samples: "Tensor", out: Path) -> None:
+def _write(run: "Run", samples: "Tensor", pictures: "Tensor | None", out: Path) -> None:
     import numpy as np
     import torch
 
@@ -76,11 +88,14 @@ def _write(samples: "Tensor", out: Path) -> None:
     elif kind == ".npz":
         np.savez_compressed(buffer, samples=samples.numpy())
         write_atomically(out, buffer.getvalue())
-    elif (pictures := images.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
-        raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be saved as images; use .npz or .pt.")
+    elif kind in run.dataset_class.formats:
+        write_atomically(out, run.dataset_class.encode(samples, run.fields[run.model.target], kind))
+    elif pictures is None or (kind != ".png" and len(pictures) != len(samples)):
+        known = _listed(run.dataset_class.formats, _FORMATS[1:])
+        raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be saved as images; use {known}.")
     elif kind == ".png":
         images.save(images.grid(pictures), out)
     else:
         make_folder(out)
-        for number, sample in enumerate(samples):
-            images.save(images.grid(sample[None]), out / f"{number:05d}.png")
+        for number, picture in enumerate(pictures):
+            images.save(images.grid(picture[None]), out / f"{number:05d}.png")

@@ -1,6 +1,7 @@
 """Previews: what the model makes of noise that stays the same throughout a run."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Tensor
 
@@ -24,13 +25,21 @@ def preview(state: TrainingState, fixed: Batch) -> dict[str, Tensor]:
         return {name: value.detach().float().cpu() for name, value in state.model.preview(fixed).items()}
 
 
-def save_pictures(directory: RunDirectory, previews: Mapping[str, Tensor], step: int, first: bool) -> dict[str, Tensor]:
+def save_pictures(
+    state: TrainingState, directory: RunDirectory, previews: Mapping[str, Tensor], first: bool
+) -> dict[str, Tensor]:
     """Write a PNG of each preview that can be drawn, and return these pictures, float32 (N, C, H, W) in [-1, 1].
     ``real`` never changes, so it is written the first time only."""
-    pictures = {name: drawn for name, value in previews.items() if (drawn := images.pictures(value)) is not None}
+    dataset = state.experiment.dataset
+    target = dataset.fields[dataset.target]
+    pictures: dict[str, Tensor] = {}
+    for name, value in previews.items():
+        draw = partial(dataset.pictures, field=target) if value.shape[1:] == target.shape else images.pictures
+        if (drawn := draw(value)) is not None:
+            pictures[name] = drawn
     if pictures:
         directory.samples.mkdir(exist_ok=True)
     for name, value in pictures.items():
         if name != "real" or first:
-            images.save(images.grid(value), directory.picture(name, step))
+            images.save(images.grid(value), directory.picture(name, state.step))
     return pictures

@@ -201,7 +201,7 @@ class Trainer:
     def _show(self, fixed: Batch, first: bool = False) -> dict[str, float]:
         """Draw the model's preview of the fixed batch, show it to the observers, and return their scalars."""
         samples = previews.preview(self.state, fixed)
-        pictures = previews.save_pictures(self.directory, samples, self.state.step, first)
+        pictures = previews.save_pictures(self.state, self.directory, samples, first)
         answers = self.observers.tell("on_samples", self.state.step, pictures, samples)
         return {name: value for answer in answers for name, value in answer.items()}
 
