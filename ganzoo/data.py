@@ -125,7 +125,8 @@ class Dataset(ABC):
 
     def prepare(self, stored: Batch) -> Batch:
         """Turn a stored batch into a training batch, on the training device. By default uint8 values of a floating
-        field are scaled from 0..255 to [-1, 1], and everything else is unchanged."""
+        field are scaled from 0..255 to [-1, 1], and everything else is unchanged. It may be random, for example mirror
+        half of the images, with torch's global generator."""
         return {name: _prepared(value, self.fields[name]) for name, value in stored.items()}
 
     @classmethod

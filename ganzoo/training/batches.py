@@ -76,7 +76,9 @@ class BatchStream:
         order = torch.randperm(len(self.dataset), generator=randomness.generator(self.seed, "pictures"))
         examples = [self._needed(self.dataset[int(i)]) for i in order[:n]]
         stacked = {name: torch.stack([e[name] for e in examples]).to(self.device) for name in examples[0]}
-        return self.dataset.prepare(stacked)
+        with randomness.preserved():  # prepare() may be random
+            randomness.seed_global(randomness.derive(self.seed, "pictures"))
+            return self.dataset.prepare(stacked)
 
     def order(self, epoch: int) -> Tensor:
         """Return the indices of an epoch, int64 (examples,), on the CPU.

@@ -56,6 +56,15 @@ class Oversampled(toys.Pairs):
         return zeros[torch.randint(len(zeros), (len(self),), generator=rng)]
 
 
+class Mirrored(toys.Pairs):
+    """Half of its pictures are mirrored, at random."""
+
+    def prepare(self, stored):
+        batch = super().prepare(stored)
+        chosen = torch.rand(len(batch["image"]), 1, 1, 1) < 0.5
+        return {**batch, "image": torch.where(chosen, batch["image"].flip(3), batch["image"])}
+
+
 class Disordered(TensorDataset):
     """Its order is not one."""
 
@@ -118,7 +127,7 @@ class Watching(toys.Nothing):
 PARTS = {
     "optimizers": {"lion": "Lion", "without-rate": "WithoutRate"},
     "augmentations": {"brighter": "Brighter"},
-    "datasets": {"oversampled": "Oversampled", "disordered": "Disordered"},
+    "datasets": {"oversampled": "Oversampled", "mirrored": "Mirrored", "disordered": "Disordered"},
     "losses": {"silent": "Silent"},
     "penalties": {"watching": "Watching"},
 }
@@ -135,7 +144,7 @@ def labeled(**more):
     return toys.recipe("labeled", more.pop("loss", "classed"), more.pop("data", "pairs"), **more)
 
 
-# --- penalties --------------------------------------------------------------------------------------------------------
+# --- penalties -------------------------------------------------------------------------------------------------------
 
 
 def test_a_penalty_serves_twice_and_for_either_player(zoo, tmp_path):
@@ -181,7 +190,7 @@ def test_show_lists_the_settings_of_named_parts(zoo, tmp_path, ganzoo):
     assert "the penalty `near`" in ganzoo("show", path, "--source").out
 
 
-# --- optimizers -------------------------------------------------------------------------------------------------------
+# --- optimizers ------------------------------------------------------------------------------------------------------
 
 
 def test_an_optimizer_of_a_plugin_trains_resumes_and_conforms(zoo, tmp_path):
@@ -231,7 +240,7 @@ def test_a_part_that_two_plugins_provide_is_resumed_by_its_full_name(zoo, instal
     assert ganzoo.load(run.directory, zoo=zoo).recipe.model.name == "twin/labeled"
 
 
-# --- the order of a dataset -------------------------------------------------------------------------------------------
+# --- datasets --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cache", ["auto", "never"])
@@ -247,6 +256,17 @@ def test_a_dataset_decides_the_order_of_its_examples(zoo, cache):
     )
 
 
+def test_a_dataset_may_prepare_its_batches_at_random(zoo, tmp_path):
+    recipe = labeled(data="mirrored")
+    undisturbed = ganzoo.train(recipe, steps=8, out=tmp_path / "a", checkpoint_every=8, zoo=zoo)
+    ganzoo.train(recipe, steps=4, out=tmp_path / "b", checkpoint_every=4, zoo=zoo)
+    resumed = ganzoo.resume(tmp_path / "b", steps=8, zoo=zoo)
+    for key, value in undisturbed.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[key]), key
+    first, second = (TrainingState(build(zoo, recipe)).stream.fixed_examples(8) for _ in range(2))
+    assert torch.equal(first["image"], second["image"])
+
+
 @pytest.mark.parametrize("kind", ["short", "outside", "floats", "list"])
 def test_an_order_that_is_none_is_found_in_the_dry_run(zoo, kind):
     recipe = replace(labeled(), data=replace(labeled().data, name="disordered", options={"kind": kind}))
@@ -254,7 +274,7 @@ def test_an_order_that_is_none_is_found_in_the_dry_run(zoo, kind):
         dry_run(TrainingState(build(zoo, recipe)))
 
 
-# --- augmentations ----------------------------------------------------------------------------------------------------
+# --- augmentations ---------------------------------------------------------------------------------------------------
 
 
 def test_the_discriminator_sees_augmented_samples_in_training_mode_only(zoo):
