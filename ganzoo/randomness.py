@@ -64,7 +64,7 @@ def set_global_state(tensors: Mapping[str, Tensor], rest: Mapping[str, Any]) -> 
     """
     try:
         torch.set_rng_state(tensors["torch"])
-        for i in range(torch.cuda.device_count()):
+        for i in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
             if f"cuda:{i}" in tensors:
                 torch.cuda.set_rng_state(tensors[f"cuda:{i}"], i)
         name, keys, position, has_gauss, gauss = rest["numpy"]

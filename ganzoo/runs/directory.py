@@ -168,7 +168,7 @@ class RunDirectory:
             file.write(json.dumps(line) + "\n")
 
     def _lines(self) -> list[dict[str, Any]]:
-        return [line for line in records.objects(self.metrics) if isinstance(line.get("step"), int)]
+        return [line for line in records.json_lines(self.metrics) if isinstance(line.get("step"), int)]
 
     def write_records(self, new: list[Record]) -> None:
         """Append records to evaluations.jsonl."""

@@ -40,7 +40,7 @@ def read(folder: Path) -> list[Record]:
     """Return the records of a run directory, oldest first. Malformed lines are left out, and so are numbers of the
     training that were measured again, because the run was killed or rolled back and came to the same step once more."""
     records: dict[str, Record] = {}
-    for record in objects(folder / FILE):
+    for record in json_lines(folder / FILE):
         if isinstance(record.get("metric"), str) and "value" in record:
             what: Any = len(records)
             if record.get("checkpoint") == "training":
@@ -51,7 +51,7 @@ def read(folder: Path) -> list[Record]:
     return list(records.values())
 
 
-def objects(path: Path) -> Iterator[dict[str, Any]]:
+def json_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the objects of a file that holds one per line, as JSON. Malformed lines (truncated by a kill, edited) are
     left out, and a missing file has none."""
     if not path.exists():
