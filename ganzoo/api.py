@@ -1,14 +1,17 @@
 """The Python API: what the command line does, as functions."""
 
+import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from ganzoo import recipes
-from ganzoo.errors import UsageError, nearest, warn
+from ganzoo.errors import GanzooError, UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
 from ganzoo.runs.directory import RunDirectory
@@ -50,7 +53,8 @@ class TrainOptions(ResumeOptions, total=False):
     Attributes:
         batch_size: examples per step.
         seed: the random seed.
-        data, model, loss: names of parts to use instead of the recipe's.
+        data, model, loss: names of parts to use instead of the recipe's. ``data`` may also be the path of a folder or a
+            file that a dataset opens; the run is then called by it.
         penalties, augmentations: names of those to use instead of the recipe's.
         settings: any other settings by path, such as ``{"model.latent_dim": 64}``.
     """
@@ -75,7 +79,8 @@ def train(
     """Train a recipe and return the run.
 
     Args:
-        recipe: a name from the zoo (``"fc-mnist"``), the path of a recipe file, or a recipe.
+        recipe: a name from the zoo (``"fc-mnist"``, or ``"dcgan"`` if one recipe begins with ``dcgan-``), the path of a
+            recipe file, or a recipe.
         out: the run directory; ``runs/NAME/TIME`` if None.
         init: start from the weights of another run (its directory) or of a safetensors file. What fits by name and
             shape is copied; a line on standard error says how much. The source is not needed afterwards.
@@ -92,7 +97,10 @@ def train(
     _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
     source = initial.read(Path(init)) if init is not None else None
-    experiment = build(zoo, adapt(find_recipe(zoo, recipe), **options))
+    chosen = find_recipe(zoo, recipe)
+    if (data := options.pop("data", None)) is not None:
+        chosen = with_data(zoo, chosen, data)
+    experiment = build(zoo, adapt(chosen, **options))
     origin = initial.initialize(experiment.model, source) if source else None
     state = TrainingState(experiment)
     state.origin = origin
@@ -185,7 +193,7 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
 
 def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
     """Return a recipe by name (or ``plugin/name``), or from a file: text that ends in .toml or names an existing file
-    is a path.
+    is a path. The first part of a name is enough if only one recipe begins so: ``dcgan`` for ``dcgan-mnist``.
 
     Raises:
         UsageError: there is no such recipe or file, or it is malformed.
@@ -194,7 +202,54 @@ def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
         return recipe
     if isinstance(recipe, PathLike) or is_recipe_file(recipe):
         return recipes.read_one(Path(recipe))
+    names = [entry.name for entry in zoo.entries()]
+    if recipe not in names:
+        longer = [name for name in names if name.startswith(f"{recipe}-")]
+        if len(longer) > 1:
+            raise UsageError(f"Several recipes begin with {recipe!r}. Choose one: {', '.join(longer)}.")
+        recipe = longer[0] if longer else recipe
     return zoo.recipe(recipe)
+
+
+def with_data(zoo: Zoo, recipe: Recipe, data: str) -> Recipe:
+    """Return a recipe with another dataset.
+
+    Args:
+        zoo: the plugins.
+        recipe: what to change.
+        data: the name of a dataset, or the path of a folder or a file. The dataset that opens it gets it as its option
+            ``path``, and the recipe is named by it.
+
+    Raises:
+        UsageError: it is neither, or not exactly one dataset opens it.
+    """
+    path = Path(data).expanduser()
+    try:
+        zoo.part("data", data)
+        return recipe.with_part("data", data)
+    except UsageError:
+        if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
+            raise
+    kind = "/" if path.is_dir() or not path.suffix else path.suffix.lower()
+    opened = {}
+    for part in zoo.parts("data"):
+        with suppress(GanzooError):  # a broken plugin opens nothing
+            opened[part.name] = part.load().opens
+    able = [name for name, kinds in opened.items() if kind in kinds]
+    if len(able) != 1:
+        what = "folders" if kind == "/" else f"{kind} files"
+        every = sorted({kind for kinds in opened.values() for kind in kinds})
+        known = ", ".join("folders" if kind == "/" else kind for kind in every)
+        remedy = f"Choose one: {', '.join(able)}, with --set data.path={data}" if able else f"They open: {known}"
+        raise UsageError(f"--data {data}: {len(able) or 'no'} datasets open {what}. {remedy}.")
+    title = path.resolve().name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
+    return replace(
+        recipe.with_part("data", able[0]).with_setting("data.path", data),
+        name=f"{recipe.name.removesuffix(f'-{recipe.data.name}')}-{name}",
+        title=f"{recipe.title} on {title}".strip(),
+        expect={},
+    )
 
 
 def is_recipe_file(text: str) -> bool:

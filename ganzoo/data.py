@@ -6,7 +6,7 @@ A dataset knows nothing about batches, devices or seeds; the engine draws batche
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -27,23 +27,29 @@ class Field:
         shape: (C, H, W) for an image, () for a label, (2,) for a point in the plane.
         dtype: float32 for network inputs (images are in [-1, 1]), int64 for a label.
         classes: number of classes of a label (its values are 0 to classes - 1), or None.
+        class_names: names of the classes 0, 1, ..., if they have any.
         meta: other JSON values that are saved with the weights, such as the columns of a table.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float32
     classes: int | None = None
+    class_names: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def plain(self) -> dict[str, Any]:
         """Return the field as JSON values; ``Field.of`` is the inverse."""
         plain = {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}
-        return {**plain, "meta": dict(self.meta)} if self.meta else plain
+        more = {"class_names": list(self.class_names), "meta": dict(self.meta)}
+        return {**plain, **{key: value for key, value in more.items() if value}}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> "Field":
         """Return the field that ``plain`` describes."""
-        return cls(tuple(plain["shape"]), getattr(torch, plain["dtype"]), plain["classes"], plain.get("meta", {}))
+        names = tuple(plain.get("class_names", ()))
+        return cls(
+            tuple(plain["shape"]), getattr(torch, plain["dtype"]), plain["classes"], names, plain.get("meta", {})
+        )
 
     def __str__(self) -> str:
         classes = f" of {self.classes} classes" if self.classes else ""
@@ -65,7 +71,8 @@ class Dataset(ABC):
         validation_options: additional options that evaluations during training override. These evaluations choose the
             best checkpoint, so they should not use the data that ``eval_options`` select.
         location_options: options that only say where the data are. A run may be resumed with others.
-        class_names: names of the labels 0, 1, ..., if there are any.
+        opens: what ``--data PATH`` gives to this dataset, as its option ``path``: suffixes such as ``".csv"``, and
+            ``"/"`` for folders.
         formats: suffixes of the files that ``encode`` makes, such as ``(".csv",)``.
     """
 
@@ -75,7 +82,7 @@ class Dataset(ABC):
     eval_options: ClassVar[Mapping[str, Any]] = {}
     validation_options: ClassVar[Mapping[str, Any]] = {}
     location_options: ClassVar[tuple[str, ...]] = ()
-    class_names: tuple[str, ...] = ()
+    opens: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -111,13 +118,12 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """Return a hash of what the dataset is, wherever it lies. A resume compares it, and refuses another dataset.
 
-        By default it covers the fields, the class names, the length, and all bytes of ``tensors()``.
+        By default it covers the fields, the length, and all bytes of ``tensors()``.
         A dataset that is not in memory should add a hash of its content, such as the names and sizes of
         its files. It must be the same in every process.
         """
         fields = {name: field.plain() for name, field in self.fields.items()}
-        facts = [fields, [str(name) for name in self.class_names], len(self)]
-        digest = hashlib.sha256(json.dumps(facts).encode())
+        digest = hashlib.sha256(json.dumps([fields, len(self)]).encode())
         for name, value in (self.tensors() or {}).items():
             digest.update(f"\0{name} {value.dtype} {tuple(value.shape)}\0".encode())
             digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
@@ -156,25 +162,23 @@ class TensorDataset(Dataset):
     Args:
         tensors: name -> (n, ...): uint8 images (n, C, H, W), int64 labels (n,), float32 points (n, 2). The first is the
             target.
-        classes: label name -> number of classes.
+        classes: label name -> number of classes, or their names.
 
     Raises:
         ValueError: no tensors, or tensors of different lengths.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], classes: Mapping[str, int] | None = None) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], classes: Mapping[str, int | Sequence[str]] | None = None) -> None:
         lengths = {name: len(value) for name, value in tensors.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"a dataset needs at least one tensor, all of the same length; got {lengths}")
         self._tensors = dict(tensors)
-        self.fields = {
-            name: Field(
-                tuple(value.shape[1:]),
-                torch.float32 if value.dtype == torch.uint8 else value.dtype,
-                (classes or {}).get(name),
-            )
-            for name, value in tensors.items()
-        }
+        self.fields = {}
+        for name, value in tensors.items():
+            found = (classes or {}).get(name)
+            count, names = (found, ()) if found is None or isinstance(found, int) else (len(found), tuple(found))
+            dtype = torch.float32 if value.dtype == torch.uint8 else value.dtype
+            self.fields[name] = Field(tuple(value.shape[1:]), dtype, count, names)
 
     def __len__(self) -> int:
         return len(next(iter(self._tensors.values())))

@@ -5,9 +5,11 @@ The command line prints these as one message and exits with ``exit_code``. Any o
 
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 
 from ganzoo.console import clean
 
@@ -59,6 +61,20 @@ def format_error(error: BaseException) -> str:
     return text if isinstance(error, GanzooError) else f"{type(error).__name__}: {text}"
 
 
+def explained(error: BaseException) -> str:
+    """Return an exception as one line, with its notes, and with the file and the line of the plugin's code that raised
+    it."""
+    details = list(getattr(error, "__notes__", ()))
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in _NOT_TO_BLAME:
+            path = Path(frame.f_code.co_filename)
+            details.append(f"{path.parent.name}/{path.name}, line {line}")
+            break
+    return format_error(error) + (f" ({'; '.join(details)})" if details else "")
+
+
+_NOT_TO_BLAME = {"ganzoo", "torch", "pluggy", "pydantic", "numpy", *sys.stdlib_module_names} - {"__main__"}
 _MEMORY = ("Out of memory", "Use a smaller --batch-size, fewer samples, or --set train.cache_on_device=never")
 _SHORTAGES = {  # libraries raise RuntimeError for these; only the text tells them from mistakes in the code
     r"shared memory|unable to (write to file|mmap|open shared).*torch_": (

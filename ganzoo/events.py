@@ -15,6 +15,8 @@ from ganzoo.recipes import Recipe
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ganzoo.data import Field
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -25,6 +27,7 @@ class RunInfo:
         recipe: the resolved recipe: every setting is in it.
         device: such as ``cpu`` or ``cuda:0``.
         examples: number of examples in the dataset.
+        fields: the dataset's fields; labels have the names of their classes there.
         parameters: player -> number of parameters it updates.
         batch_size: examples per step.
         steps_per_epoch: steps per epoch.
@@ -36,6 +39,7 @@ class RunInfo:
     recipe: Recipe
     device: str
     examples: int
+    fields: Mapping[str, Field]
     parameters: Mapping[str, int]
     batch_size: int
     steps_per_epoch: int

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, ClassVar, NamedTuple
 
 import torch
@@ -94,8 +95,8 @@ class TrainingPart(nn.Module):
         """Called before each step with its number, and with the step of a checkpoint before it is loaded."""
 
     def observe_scores(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor] | None:
-        """Called without gradients in each turn that reports scores: those of an adversarial loss's discriminator.
-        Use it to update buffers, such as running means.
+        """Called without gradients after the move of each turn that reports scores: those of an adversarial loss's
+        discriminator. Use it to update buffers, such as running means.
 
         Args:
             real: detached scores (n, 1) of real samples.
@@ -179,13 +180,14 @@ class AdversarialLoss(Loss):
         self.n_critic = n_critic
 
     @abstractmethod
-    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return the scalar that the discriminator minimizes, from scores (n, 1) of real and generated samples."""
+    def discriminator(self, real: Tensor, fake: Tensor) -> Tensor | None:
+        """Return the scalar that the discriminator minimizes, from scores (n, 1) of real and generated samples; None if
+        it minimizes only the other losses below."""
 
     @abstractmethod
-    def generator(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        """Return the scalar that the generator minimizes, from scores (n, 1). ``real`` is None unless the loss is
-        ``relativistic``."""
+    def generator(self, fake: Tensor, real: Tensor | None) -> Tensor | None:
+        """Return the scalar that the generator minimizes, from scores (n, 1); None if it minimizes only the other
+        losses below. ``real`` is None unless the loss is ``relativistic``."""
 
     def log_scores(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
         """Return what to log about the detached scores: by default the probabilities D(x) and D(G(z)), which assume
@@ -193,7 +195,8 @@ class AdversarialLoss(Loss):
         return {"D(x)": real.sigmoid().mean(), "D(G(z))": fake.sigmoid().mean()}
 
     def real_head_losses(self, heads: Batch, condition: Batch) -> Mapping[str, Tensor]:
-        """Return additional losses for the discriminator: name -> scalar.
+        """Return additional losses for the discriminator: name -> scalar. They are logged with the player's name in
+        front: ``loss/discriminator-class``.
 
         Args:
             heads: what ``discriminate`` returned for the real samples.
@@ -203,7 +206,7 @@ class AdversarialLoss(Loss):
 
     def fake_head_losses(self, heads: Batch, condition: Batch) -> Mapping[str, Tensor]:
         """Return additional losses for **both** players: name -> scalar. They are logged with the player's name in
-        front: ``loss/generator-class``.
+        front.
 
         Args:
             heads: what ``discriminate`` returned for the generated samples.
@@ -221,6 +224,17 @@ class AdversarialLoss(Loss):
         """
         return {}
 
+    def generator_sample_losses(self, fake: Tensor, real: Batch, condition: Batch) -> Mapping[str, Tensor]:
+        """Return additional losses for the generator alone, from the samples themselves: name -> scalar. They are
+        logged with the player's name in front.
+
+        Args:
+            fake: the generated samples (n, *shape).
+            real: the real batch.
+            condition: what the samples were generated from: the inputs of ``generate``.
+        """
+        return {}
+
     def turns(self) -> Sequence[Turn]:
         return [
             Turn("discriminator", self._discriminator_turn),
@@ -235,7 +249,7 @@ class AdversarialLoss(Loss):
 
     def _discriminator_turn(self, model: Model, real: Batch, shared: Batch) -> Terms:
         on_real, on_fake = _discriminate_both(model, real, shared)  # both: head -> (n, ...)
-        losses = {"discriminator": self.discriminator(on_real["score"], on_fake["score"])}
+        losses = _named("discriminator", self.discriminator(on_real["score"], on_fake["score"]))
         losses |= {f"discriminator-{name}": loss for name, loss in self.real_head_losses(on_real, real).items()}
         for name, loss in self.fake_head_losses(on_fake, shared).items():  # a name used for real and fake is summed
             key = f"discriminator-{name}"
@@ -246,11 +260,19 @@ class AdversarialLoss(Loss):
     def _generator_turn(self, model: Model, real: Batch, shared: Batch) -> Terms:
         on_real = model.discriminate(real[model.target], real) if self.relativistic else None
         on_fake = model.discriminate(shared["fake"], shared)
-        losses = {"generator": self.generator(on_fake["score"], on_real["score"] if on_real else None)}
-        heads = self.fake_head_losses(on_fake, shared), self.generator_head_losses(on_fake, shared, on_real)
-        for name, loss in (entry for found in heads for entry in found.items()):
+        losses = _named("generator", self.generator(on_fake["score"], on_real["score"] if on_real else None))
+        others = [
+            self.fake_head_losses(on_fake, shared),
+            self.generator_head_losses(on_fake, shared, on_real),
+            self.generator_sample_losses(shared["fake"], real, shared),
+        ]
+        for name, loss in chain.from_iterable(found.items() for found in others):
             losses[f"generator-{name}"] = loss
         return Terms(losses)
+
+
+def _named(name: str, loss: Tensor | None) -> dict[str, Tensor]:
+    return {} if loss is None else {name: loss}
 
 
 def _discriminate_both(model: Model, real: Batch, shared: Batch) -> tuple[Batch, Batch]:

@@ -12,7 +12,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from ganzoo.errors import GanzooError, UsageError, format_error, shortage
+from ganzoo.errors import GanzooError, UsageError, explained, format_error, shortage
 from ganzoo.guard import Guarded
 from ganzoo.recipes import PartChoice
 
@@ -147,7 +147,7 @@ class ResolvedPart:
                 raise GanzooError(f"{lacking[0]}, while the {self.words} was built. {lacking[1]}.") from error
             raise UsageError(
                 f"The {self.words} of the plugin {self.part.plugin} could not be built with these settings: "
-                f"{format_error(error)}."
+                f"{explained(error)}."
             ) from error
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganzoo import export, randomness
 from ganzoo.data import Dataset, Field
-from ganzoo.errors import GanzooError, UsageError, warn
+from ganzoo.errors import GanzooError, UsageError, nearest, warn
 from ganzoo.evaluation import draw
 from ganzoo.evaluation.evaluator import Evaluator
 from ganzoo.export import Exported
@@ -52,8 +52,14 @@ class Run:
         self.model = model.to(device).eval()
         self._device, self._checkpoint, self._zoo = device, checkpoint, zoo
 
-    def sample(self, n: int, seed: int = 0, *, label: int | None = None) -> Tensor:
-        """Return ``n`` samples: float32 (n, *shape) on the CPU; images are (n, C, H, W) in [-1, 1].
+    def sample(self, n: int, seed: int = 0, *, label: int | str | None = None) -> Tensor:
+        """Return ``n`` samples: float32 (n, *shape) on the CPU; images are (n, C, H, W) in [-1, 1]. The arguments are
+        those of ``draw``."""
+        return self.draw(n, seed, label=label)[self.model.target]
+
+    def draw(self, n: int, seed: int = 0, *, label: int | str | None = None) -> dict[str, Tensor]:
+        """Return ``n`` samples, under the name of the field that they imitate, and their labels if the model has
+        classes.
 
         Noise is drawn on the CPU, so a seed means the same noise on every device. An image-to-image model gets input
         images from the dataset with its ``eval_options`` applied; the seed picks them.
@@ -61,22 +67,25 @@ class Run:
         Args:
             n: number of samples.
             seed: of the noise.
-            label: the class of all samples, for a model with labels in its latents; None draws classes too.
+            label: the class of all samples, by name or number, for a model with labels in its latents; None draws
+                classes too.
 
         Raises:
             UsageError: the model has no labels, or there is no such class.
         """
         if n < 1:
             raise UsageError(f"Cannot draw {n} samples; ask for 1 or more.")
-        self._check_label(label)
+        fixed = {} if label is None else {"label": self._label(label)}
         real = None
         if self.model.condition_fields:
             dataset, _ = self.dataset(for_evaluation=True)
             real = draw.real(dataset, n, seed)
-        fixed = {} if label is None else {"label": label}
         rng = randomness.generator(seed, "samples")
-        batches = draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed)
-        return torch.cat([sample for sample, _ in batches])
+        batches = list(draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed))
+        drawn = {self.model.target: torch.cat([sample for sample, _ in batches])}
+        if self._has_labels():
+            drawn["label"] = torch.cat([others["label"] for _, others in batches])
+        return drawn
 
     def dataset(self, changes: Mapping[str, Any] | None = None, *, for_evaluation: bool) -> tuple[Dataset, PartChoice]:
         """Return the dataset of the run, built anew, with all its options.
@@ -180,14 +189,31 @@ class Run:
         """Return the records of all evaluations so far, oldest first."""
         return RunDirectory(self.directory).read_records()
 
-    def _check_label(self, label: int | None) -> None:
-        if label is None:
-            return
-        if "label" not in self.model.sample_latent(1, randomness.generator(0, "label")):
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes 0, 1, ..., if the run has labels with names."""
+        return self.fields["label"].class_names if "label" in self.fields else ()
+
+    def _has_labels(self) -> bool:
+        return "label" in self.model.sample_latent(1, randomness.generator(0, "label"))
+
+    def _label(self, label: int | str) -> int:
+        """Return the number of a class.
+
+        Raises:
+            UsageError: the model has no labels, or there is no such class.
+        """
+        if not self._has_labels():
             raise UsageError(f"The model {self.recipe.model.name!r} has no classes to choose from: it takes no label.")
+        if label in self.class_names:
+            return self.class_names.index(str(label))
         classes = self.fields["label"].classes if "label" in self.fields else None
-        if classes is not None and not 0 <= label < classes:
-            raise UsageError(f"There is no label {label}: this run has {classes} classes, 0 to {classes - 1}.")
+        number = int(label) if re.fullmatch("-?[0-9]{1,9}", str(label)) else None
+        if number is None and self.class_names:
+            raise UsageError(f"There is no class {label!r}. {nearest(str(label), self.class_names)}")
+        if number is None or (classes is not None and not 0 <= number < classes):
+            raise UsageError(f"There is no label {label}: this run has {classes} classes, 0 to {(classes or 0) - 1}.")
+        return number
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r}, recipe={self.recipe.name!r}, step={self.step})"

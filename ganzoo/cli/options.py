@@ -28,7 +28,9 @@ _TRAINING: dict[str, Decorator] = {
     "batch_size": click.option("--batch-size", type=int, help="Examples per step."),
     "seed": click.option("--seed", type=int, help="Random seed."),
     "device": click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train."),
-    "data": click.option("--data", metavar="NAME", help="Dataset to use instead of the recipe's."),
+    "data": click.option(
+        "--data", metavar="NAME|PATH", help="Dataset to use instead of the recipe's, or a folder of pictures."
+    ),
     "model": click.option("--model", metavar="NAME", help="Model to use instead of the recipe's."),
     "loss": click.option("--loss", metavar="NAME", help="Loss to use instead of the recipe's."),
     "penalties": click.option(

@@ -1,9 +1,10 @@
 """``ganzoo sample``: draw from a trained run."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,7 +24,7 @@ _FORMATS = (".png", ".pt", ".npz")
 @options.directory
 @options.number("Number of samples.", default=64, most=10_000_000)
 @options.seed("Seed for the noise, and for choosing input images.")
-@click.option("--label", type=int, metavar="N", help="Draw this class only, if the model has classes.")
+@click.option("--label", metavar="NAME|N", help="Draw this class only, if the model has classes.")
 @click.option(
     "-o",
     "--out",
@@ -34,7 +35,7 @@ _FORMATS = (".png", ".pt", ".npz")
 @options.checkpoint
 @options.device
 def command(
-    directory: Path, number: int, seed: int, label: int | None, out: Path | None, checkpoint: str, device: str
+    directory: Path, number: int, seed: int, label: str | None, out: Path | None, checkpoint: str, device: str
 ) -> None:
     """Draw samples from the run in DIRECTORY.
 
@@ -48,11 +49,12 @@ def command(
     formats = run.dataset_class.formats
     if out and out.suffix.lower() not in (*formats, *_FORMATS, ""):
         raise UsageError(f"The format of {out} is unclear: give a {_listed(formats)} file, or a folder.")
-    samples = run.sample(number, seed, label=label)
+    drawn = run.draw(number, seed, label=label)
+    samples = drawn[run.model.target]
     pictures = run.pictures(samples)
     out = out or directory / (f"samples{formats[0]}" if formats and pictures is None else "grid.png")
     try:
-        _write(run, samples, pictures, out)
+        _write(run, samples, drawn.get("label"), pictures, out)
     except OSError as error:
         raise GanzooError(f"Cannot write {out}: {error.strerror or error}.") from error
     click.echo(f"{number} samples of step {run.step}: {out}")
@@ -61,6 +63,11 @@ def command(
 def _listed(own: Sequence[str], common: Sequence[str] = _FORMATS) -> str:
     *first, last = (*own, *common)
     return f"{', '.join(first)} or {last}"
+
+
+def _folder_name(class_names: Sequence[str], label: int) -> str:
+    """Return the name of the folder for a class: its name, without what a file system forbids, or its number."""
+    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "-", class_names[label]).strip(". ") if class_names else str(label)
 
 
 def _check_place(out: Path) -> None:
@@ -73,7 +80,7 @@ def _check_place(out: Path) -> None:
         check_new_folder(out, "-o")
 
 
-def _write(run: "Run", samples: "Tensor", pictures: "Tensor | None", out: Path) -> None:
+def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", pictures: "Tensor | None", out: Path) -> None:
     import numpy as np
     import torch
 
@@ -86,7 +93,10 @@ def _write(run: "Run", samples: "Tensor", pictures: "Tensor | None", out: Path) 
         torch.save(samples, buffer)
         write_atomically(out, buffer.getvalue())
     elif kind == ".npz":
-        np.savez_compressed(buffer, samples=samples.numpy())
+        arrays: dict[str, Any] = {"samples": samples.numpy()}
+        if labels is not None:
+            arrays |= {"label": labels.numpy(), "class_names": np.array(run.class_names, str)}
+        np.savez_compressed(buffer, **arrays)
         write_atomically(out, buffer.getvalue())
     elif kind in run.dataset_class.formats:
         write_atomically(out, run.dataset_class.encode(samples, run.fields[run.model.target], kind))
@@ -98,4 +108,6 @@ def _write(run: "Run", samples: "Tensor", pictures: "Tensor | None", out: Path) 
     else:
         make_folder(out)
         for number, picture in enumerate(pictures):
-            images.save(images.grid(picture[None]), out / f"{number:05d}.png")
+            folder = out if labels is None else out / _folder_name(run.class_names, int(labels[number]))
+            folder.mkdir(exist_ok=True)
+            images.save(images.grid(picture[None]), folder / f"{number:05d}.png")

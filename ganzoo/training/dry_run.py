@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ganzoo import randomness
-from ganzoo.errors import GanzooError, UsageError, format_error, shortage
+from ganzoo.errors import GanzooError, UsageError, explained, shortage
 from ganzoo.guard import Guarded
 from ganzoo.runs import checkpoint
 from ganzoo.training import previews
@@ -32,8 +32,7 @@ def dry_run(state: TrainingState) -> None:
             raise GanzooError(f"{lacking[0]}, in a dry run of one step. {lacking[1]}.") from error
         parts = ", ".join(f"{kind} {getattr(recipe, kind).name!r}" for kind in ("data", "model", "loss"))
         raise UsageError(
-            f"These parts do not work together: {parts}. A dry run of one step failed with {format_error(error)} "
-            "(--debug shows where)."
+            f"These parts do not work together: {parts}. A dry run failed with {explained(error)}."
         ) from error
 
 
@@ -50,7 +49,12 @@ def _play(state: TrainingState) -> None:
         )
     buffer, real = ScalarBuffer(), twin.stream.fixed_examples(min(2, twin.settings.batch_size))
     for phase in twin.phases:
-        twin.train_step(phase, real, buffer)
+        try:
+            twin.train_step(phase, real, buffer)
+        except Exception as error:
+            turn = f", in the turn of {twin.playing.player!r}" if twin.playing else ""
+            error.add_note(f"step {phase}{turn}")
+            raise
         twin.turns = tuple(replace(turn, every=1) for turn in twin.turns)  # in later phases, only ``when`` counts
     buffer.check_names()
     if twin.score_listeners and not twin.reports_scores:

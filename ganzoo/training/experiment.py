@@ -1,10 +1,9 @@
 """Checks a recipe and builds its parts. Every mistake is found here, before a directory is made."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import torch
@@ -12,12 +11,13 @@ import torch
 from ganzoo import options, randomness
 from ganzoo.augmentation import Augmentation, augment
 from ganzoo.data import Dataset, Field
-from ganzoo.errors import GanzooError, UsageError, unknown
+from ganzoo.errors import UsageError, unknown
 from ganzoo.evaluation.evaluator import Evaluator
-from ganzoo.loss import Loss, Penalty, TrainingPart, Turn
+from ganzoo.loss import Loss, Penalty, TrainingPart
 from ganzoo.model import Model
-from ganzoo.parts import Part, ResolvedPart, resolve
+from ganzoo.parts import ResolvedPart, resolve
 from ganzoo.recipes import LISTS, PARTS, PartChoice, Recipe
+from ganzoo.training import fit
 from ganzoo.training.players import OptimizerSettings, check_optimizers, plain_optimizers
 from ganzoo.training.settings import TrainSettings
 from ganzoo.training.turns import build_turns
@@ -95,18 +95,20 @@ def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experimen
             raise UsageError(f"The {parts['data'].words} is empty: it has no fields or no examples.")
         for path, part in parts.items():
             if path != "data":
-                _check_fields(part, dataset, recipe.data.name)
+                fit.check_fields(part, dataset, recipe.data.name)
         model: Model = parts["model"].build(dataset.fields)
         terms: dict[str, Any] = {path: part.build() for path, part in parts.items() if path not in ("data", "model")}
         penalties, augmentations = _listed(terms, "penalties"), _listed(terms, "augmentations")
         with parts["loss"].blamed():
             turns = build_turns(terms["loss"], penalties)
         for path in terms:
-            _check_methods(zoo, model, recipe.model.name, parts[path])
-        _check_players(recipe, model, turns, settings)
+            fit.check_methods(zoo, model, recipe.model.name, parts[path])
+        fit.check_players(recipe, model, turns, settings.ema)
+        fit.check_declarations(parts["model"], model)
         for path, term in terms.items():
             with parts[path].blamed():
                 term.meet(model, dataset.fields)
+            fit.check_declarations(parts[path], term)
         if augmentations:
             augment(model, augmentations)
 
@@ -234,61 +236,3 @@ def _evaluator(
     metrics = settings.metrics or dataset.metrics[:1]
     n = min(settings.evaluate_samples, len(dataset))
     return Evaluator(zoo, dataset, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
-
-
-def _check_fields(part: ResolvedPart, dataset: Dataset, data_name: str) -> None:
-    for needed in (*part.cls.required_fields, *getattr(part.cls, "condition_fields", ())):
-        if needed not in dataset.fields:
-            present = ", ".join(f"{field} ({what})" for field, what in dataset.fields.items())
-            raise UsageError(
-                f"The {part.words} needs the batch field {needed!r}, which the dataset {data_name!r} does not have. "
-                f"It has: {present}."
-            )
-
-
-def _check_methods(zoo: Zoo, model: Model, model_name: str, part: ResolvedPart) -> None:
-    for name in part.cls.required_methods:
-        if not hasattr(model, name) or _inherited(type(model), name):
-            having = [other for other in zoo.parts("model") if _class_has(other, name)]
-            names = ", ".join(f"{other.name} (plugin {other.plugin.name})" for other in having) or "none"
-            raise UsageError(
-                f"The {part.words} needs a model with {name!r}, which {model_name!r} does not have. Models that have "
-                f"it: {names}."
-            )
-
-
-def _check_players(recipe: Recipe, model: Model, turns: Iterable[Turn], settings: TrainSettings) -> None:
-    for player, networks in model.players.items():
-        for network in networks:
-            try:
-                attrgetter(network)(model)
-            except AttributeError:
-                raise UsageError(
-                    f"The model {recipe.model.name!r} says that {player!r} owns {network!r}, but has no such network."
-                ) from None
-    for network in model.ema_networks if settings.ema else ():
-        if not hasattr(model, network):
-            raise UsageError(f"train.ema: the model {recipe.model.name!r} has no network {network!r} to average.")
-    for turn in turns:
-        if turn.player not in model.players:
-            players = ", ".join(model.players)
-            raise UsageError(
-                f"The loss {recipe.loss.name!r} moves {turn.player!r}, but the model {recipe.model.name!r} has only "
-                f"the players: {players}."
-            )
-
-
-def _inherited(cls: type, name: str) -> bool:
-    """Return whether a model class has an attribute only because the interface has it."""
-    return hasattr(Model, name) and getattr(cls, name, None) == getattr(Model, name)
-
-
-def _class_has(part: Part, name: str) -> bool:
-    """Return whether another installed model has an attribute of its own, as far as its class shows: a method, or a
-    network that belongs to a player."""
-    try:
-        cls = part.load()
-    except GanzooError:  # a broken plugin is no suggestion
-        return False
-    networks = (network for owned in cls.players.values() for network in owned)
-    return name in networks or (hasattr(cls, name) and not _inherited(cls, name))

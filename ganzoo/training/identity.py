@@ -1,8 +1,8 @@
 """What makes a run the same run: the settings and the dataset that a resume must find again, and the record of changes.
 
-A checkpoint keeps all settings, and what the dataset *is*: its length, its fields, its class names and a hash of its
-content. Where the dataset lies does not matter. A resume compares these with what it finds. Settings that may change
-are recorded, each with its step. Everything else is refused.
+A checkpoint keeps all settings, and what the dataset *is*: its length, its fields (with the names of classes) and a
+hash of its content. Where the dataset lies does not matter. A resume compares these with what it finds. Settings that
+may change are recorded, each with its step. Everything else is refused.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -35,7 +35,6 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
     return {
         "examples": len(dataset),
         "fields": {name: field.plain() for name, field in dataset.fields.items()},
-        "class_names": [str(name) for name in dataset.class_names],
         "fingerprint": dataset.fingerprint(),
     }
 
@@ -123,9 +122,9 @@ def changed_data(saved: Mapping[str, Any], facts: Mapping[str, Any], accept: boo
         UsageError: it is another dataset.
     """
     before = saved.get("data") or {"fields": saved.get("fields", facts["fields"])}  # older ones have the fields only
-    if all(facts[key] == value for key, value in before.items()):
+    if all(facts.get(key) == value for key, value in before.items()):
         return []
-    fits = before["fields"] == facts["fields"]
+    fits = _shapes(before) == _shapes(facts)
     if not (fits and accept):
         remedy = (
             "Restore it. If it is elsewhere, say where: --set data.path=FOLDER. To continue with the new dataset, "
@@ -198,13 +197,19 @@ def _differences(before: Mapping[str, Any], facts: Mapping[str, Any]) -> Sequenc
     found = []
     if (n := before.get("examples", facts["examples"])) != facts["examples"]:
         found.append(f"it has {facts['examples']:,} examples instead of {n:,}")
-    if (names := before.get("class_names", facts["class_names"])) != facts["class_names"]:
-        found.append(f"its classes are {_listed(facts['class_names'])} instead of {_listed(names)}")
     for name in {**before["fields"], **facts["fields"]}:
-        old, new = (_described(one["fields"].get(name)) for one in (before, facts))
-        if old != new:
-            found.append(f"{name!r} is {new} instead of {old}")
+        old, new = (one["fields"].get(name, {}) for one in (before, facts))
+        if (names := new.get("class_names", [])) != (named := old.get("class_names", [])):
+            found.append(f"the classes of {name!r} are {_listed(names)} instead of {_listed(named)}")
+        if _described(old) != _described(new):
+            found.append(f"{name!r} is {_described(new)} instead of {_described(old)}")
     return found or ["it has as many examples as before, but their content differs"]
+
+
+def _shapes(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides whether weights fit: the fields without names."""
+    words = ("class_names", "meta")
+    return {name: {k: v for k, v in one.items() if k not in words} for name, one in facts["fields"].items()}
 
 
 def _listed(names: Sequence[str]) -> str:

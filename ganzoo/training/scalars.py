@@ -25,8 +25,16 @@ class ScalarBuffer:
         self._entries: list[tuple[int, str, Tensor]] = []
 
     def add(self, step: int, scalars: Mapping[str, Tensor], prefix: str = "") -> None:
-        """Keep the scalars of a step. Nothing is computed or transferred."""
+        """Keep the scalars of a step. Nothing is computed or transferred.
+
+        Raises:
+            TypeError, ValueError: one of them is not a tensor, or has several numbers.
+        """
         for name, value in scalars.items():
+            if not isinstance(value, Tensor):
+                raise TypeError(f"{name!r} must be a tensor with one number, not {value!r:.80}")
+            if value.dim():
+                raise ValueError(f"{name!r} must be one number, shape (), not a tensor of shape {tuple(value.shape)}")
             self._entries.append((step, prefix + name, value.detach()))
 
     def check_names(self) -> None:

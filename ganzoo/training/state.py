@@ -105,12 +105,12 @@ class TrainingState:
             if eager:
                 terms = joined(terms, eager, self.model, seen, shared)
             buffer.add(step, terms.losses, "loss/")
-            buffer.add(step, {**terms.metrics, **self._observed(terms.scores)})
+            buffer.add(step, terms.metrics)
             if not terms.losses:
                 continue
-            # Keep the graph while later turns of this step may use parts of it.
             self._move(step, turn, terms, buffer, log_gradients, retain_graph=number < len(due) or bool(lazy))
             moved.add(turn.player)
+            buffer.add(step, self._observed(terms.scores))
             self._after(turn.after, *(penalty.after for penalty in eager.values()))
             for name, penalty in lazy.items():
                 terms = penalty_terms({name: penalty}, self.model, seen, shared)
@@ -161,6 +161,10 @@ class TrainingState:
         if log_gradients:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
         player.move(step, self.total_steps, turn.rate(step) if turn.rate else 1.0)
+        if retain_graph:
+            # Fused optimizers change weights without telling autograd, which must refuse graphs from before.
+            for parameter in player.parameters:
+                torch.autograd.graph.increment_version(parameter)
 
     def _after(self, *functions: Callable[[Model], None] | None) -> None:
         with torch.no_grad():

@@ -14,7 +14,7 @@ from typing import Any
 
 from ganzoo import console, randomness
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError, Interrupted, format_error, shortage, warn
+from ganzoo.errors import GanzooError, Interrupted, explained, format_error, shortage, warn
 from ganzoo.events import Alarm, RunInfo, Tick
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -137,10 +137,9 @@ class Trainer:
         playing = self.state.playing
         if isinstance(error, GanzooError) or playing is None:
             return format_error(error), None
-        what = f"step {step + 1}, in the turn of {playing.player!r}: {format_error(error)}"
-        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        what = f"step {step + 1}, in the turn of {playing.player!r}: {explained(error)}"
         return what, GanzooError(
-            f"Training stopped in {what}{notes}. The loss is {self._part('loss')}, the model is {self._part('model')}. "
+            f"Training stopped in {what}. The loss is {self._part('loss')}, the model is {self._part('model')}. "
             f"{newest} --debug shows where it happened."
         )
 
@@ -292,6 +291,7 @@ class Trainer:
             recipe=experiment.recipe,
             device=str(experiment.device),
             examples=len(experiment.dataset),
+            fields=experiment.dataset.fields,
             parameters={name: sum(p.numel() for p in player.parameters) for name, player in state.players.items()},
             batch_size=self.settings.batch_size,
             steps_per_epoch=state.stream.steps_per_epoch,

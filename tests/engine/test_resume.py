@@ -162,7 +162,7 @@ ALTERED = {
     "a picture removed": "it has 23 examples instead of 24",
     "a picture replaced": "as many examples as before, but their content differs",
     "two pictures exchanged": "as many examples as before, but their content differs",
-    "a class renamed": "its classes are bee, cow instead of ape, bee",
+    "a class renamed": "the classes of 'label' are bee, cow instead of ape, bee",
     "a class added": "'label' is int64 () of 3 classes instead of int64 () of 2 classes",
     "a picture in color": "'image' is float32 (3, 16, 16) instead of float32 (1, 16, 16)",
 }

@@ -4,7 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from ganzoo_images.decode import Broken, decode
+from ganzoo_images.decode import Broken, Treatment, decode
 from PIL import Image
 
 
@@ -14,8 +14,8 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def decoded(content: bytes, size: int = 8, channels: str = "auto", background: str = "white") -> np.ndarray:
-    pixels = decode(content, size, channels, background)
+def decoded(content: bytes, size: int = 8, *how: object, **more: object) -> np.ndarray:
+    pixels = decode(content, Treatment(size, *how, **more))
     assert pixels.dtype == np.uint8
     assert pixels.shape[1:] == (size, size)
     return pixels
@@ -100,4 +100,50 @@ def test_a_large_jpeg_decoded_at_a_fraction_looks_the_same():
 )
 def test_an_unreadable_file_raises_broken_with_the_reason(content, why):
     with pytest.raises(Broken, match=why):
-        decode(content, 8, "auto", "white")
+        decode(content, Treatment(8))
+
+
+# --- what the user decides -------------------------------------------------------------------------------------------
+
+
+def test_pictures_are_cut_padded_or_stretched():
+    wide = np.zeros((4, 8, 3), np.uint8)
+    wide[:, :4] = 200
+    content = encoded(Image.fromarray(wide))
+    cut = decoded(content, 4)
+    assert cut[0].tolist() == [[200, 200, 0, 0]] * 4
+    padded = decoded(content, 8, fit="pad")
+    assert padded[0, 2:6].tolist() == wide[..., 0].tolist()
+    assert (padded[0, [0, 1, 6, 7]] == 255).all()
+    assert (decoded(content, 8, fit="pad", background="black")[0, [0, 1, 6, 7]] == 0).all()
+    stretched = decoded(content, 8, fit="stretch")
+    assert stretched[0].tolist() == [[200] * 4 + [0] * 4] * 8
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (3, 3), (500, 2)])
+def test_any_proportions_fit(fit, shape):
+    assert decoded(encoded(Image.new("L", shape, 90)), 8, fit=fit).shape == (1, 8, 8)
+
+
+def test_levels_beyond_8_bits_are_scaled_to_the_range():
+    twelve = np.array([[0, 1000, 4095, 60000]] * 4, np.uint16)
+    assert decoded(encoded(Image.fromarray(twelve)), 4, range=(0, 4095))[0, 0].tolist() == [0, 62, 255, 255]
+    signed = np.array([[-1000, 0, 1000, 3000]] * 4, np.int32)
+    assert decoded(encoded(Image.fromarray(signed), "TIFF"), 4, range=(-1000, 1000))[0, 0].tolist() == [
+        0,
+        128,
+        255,
+        255,
+    ]
+    floats = np.array([[0.0, 0.25, 1.0, np.nan]] * 4, np.float32)
+    assert decoded(encoded(Image.fromarray(floats), "TIFF"), 4, range=(0, 1))[0, 0].tolist() == [0, 64, 255, 0]
+    with pytest.raises(Broken, match=r"without an agreed range; say .* data\.range = \[0, 1\]"):
+        decode(encoded(Image.fromarray(floats), "TIFF"), Treatment(4))
+    assert decoded(encoded(RED), range=(0, 4095))[:, 0, 0].tolist() == [250, 10, 30]  # 8 bits have a range already
+
+
+def test_heif_pictures_are_read_if_pillow_heif_is_installed():
+    pytest.importorskip("pillow_heif")
+    content = encoded(Image.new("RGB", (64, 48), (200, 40, 40)), "HEIF", quality=95)
+    assert np.abs(decoded(content, 16)[:, 8, 8].astype(int) - [200, 40, 40]).max() <= 6

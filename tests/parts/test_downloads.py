@@ -94,7 +94,7 @@ def test_fashion_mnist_from_its_archives(fashion):
     assert torch.equal(dataset.tensors()["image"], torch.from_numpy(fashion["train"]).unsqueeze(1))
     assert dataset.tensors()["label"].tolist() == [i % 10 for i in range(30)]
     assert dataset.fields["label"].classes == 10
-    assert dataset.class_names[9] == "Ankle boot"
+    assert dataset.fields["label"].class_names[9] == "Ankle boot"
     for packed in Path("data/FashionMNIST/raw").glob("*.gz"):
         packed.unlink()  # the unpacked files are enough
     assert len(FashionMNIST(split="test")) == 20
@@ -144,7 +144,7 @@ def test_cifar10_from_its_archive(cifar):
     assert (images.shape, images.dtype, images.is_contiguous()) == ((20, 3, 32, 32), torch.uint8, True)
     assert torch.equal(images[4].flatten(), torch.from_numpy(cifar["data_batch_2"][0]))  # CIFAR stores planes
     assert dataset.tensors()["label"].tolist() == [3, 1, 4, 1] * 5
-    assert (dataset.fields["label"].classes, dataset.class_names) == (10, tuple("abcdefghij"))
+    assert (dataset.fields["label"].classes, dataset.fields["label"].class_names) == (10, tuple("abcdefghij"))
     Path("data/cifar-10-python.tar.gz").unlink()
     assert len(CIFAR10(split="test")) == 4
 

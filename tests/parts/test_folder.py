@@ -6,9 +6,10 @@ import shutil
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from ganzoo_images import cache, folder
+from ganzoo_images import cache, folder, listing
 from ganzoo_images.folder import Folder
 from PIL import Image
 
@@ -113,11 +114,96 @@ def test_subfolders_are_classes(pictures):
     shutil.copy("zoo/cat/deep/a.png", "zoo/.git/a.png")
     Path("zoo/link").symlink_to(Path("zoo").absolute())  # a loop
     dataset = Folder(path="zoo", size=8)
-    assert dataset.class_names == ("Zebra", "cat", "Äpfel")
+    assert dataset.fields["label"].class_names == ("Zebra", "cat", "Äpfel")
     assert dataset.tensors()["label"].tolist() == [0, 1, 2]
     assert levels(dataset) == [6, 5, 7]
     assert (dataset.fields["label"].classes, dataset.fields["label"].dtype) == (3, torch.int64)
     assert dataset[1]["label"] == 1
+
+
+def test_classes_are_in_natural_order(workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    names = ["10", "2", "1", "01", "b10", "b9", "B1", "v1.10", "v1.9"]
+    for name in names:
+        write(workplace / "numbered" / name / "x.png", 90)
+    found = Folder(path=str(workplace / "numbered")).fields["label"].class_names
+    assert found == ("01", "1", "2", "10", "B1", "b9", "b10", "v1.9", "v1.10")
+
+
+def test_train_and_valid_folders_are_splits_with_the_classes_in_them(workplace, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    root = workplace / "set"
+    for split, level in (("train", 20), ("valid", 60)):
+        for kind in ("cat", "dog"):
+            write(root / split / kind / "a.png", level)
+    train = Folder(path=str(root))
+    assert levels(train) == [20, 20]
+    assert train.fields["label"].class_names == ("cat", "dog")
+    assert "these files are left out: 2 in other splits" in capsys.readouterr().err
+    assert levels(Folder(path=str(root), split="validation")) == [60, 60]
+    with pytest.raises(UsageError, match=r"data\.split = 'test': .* Available: train, validation\."):
+        Folder(path=str(root), split="test")
+    write(root / "train.png", 90)  # beside folders that are no splits then
+    assert len(Folder(path=str(root))) == 5
+
+
+def test_splits_without_classes_have_no_labels(workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    for split in ("Train", "val"):
+        write(workplace / "set" / split / "a.png", 90)
+    assert list(Folder(path=str(workplace / "set")).fields) == ["image"]
+    for kind in ("train", "car"):
+        write(workplace / "vehicles" / kind / "a.png", 90)
+    assert Folder(path=str(workplace / "vehicles")).fields["label"].class_names == ("car", "train")
+
+
+def test_what_is_left_out_is_said_by_count_and_suffix(pictures, capsys):
+    for name in ("a.heic", "b.HEIC", "notes.txt", "readme"):
+        (pictures / name).write_text("x")
+    monkeypatched = listing.suffixes() - {".heic"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "suffixes", lambda: monkeypatched)
+        Folder(path=str(pictures))
+    said = capsys.readouterr().err
+    assert "2 with .heic, 1 with .txt, 1 with no suffix (pip install pillow-heif reads these)" in said
+
+
+def test_equal_reasons_are_said_once(pictures, capsys):
+    for i in range(12):
+        (pictures / f"broken{i:02d}.png").write_bytes(b"")
+    (pictures / "other.png").write_bytes(b"no picture")
+    Folder(path=str(pictures))
+    said = capsys.readouterr().err
+    assert said.count("it is empty") == 1
+    assert "broken09.png and 2 more (it is empty); other.png (cannot identify" in said
+
+
+def test_pictures_that_are_almost_black_give_a_hint(workplace, monkeypatch, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    (workplace / "scans").mkdir()
+    for i in range(3):
+        levels_of = np.full((8, 8), 1000 + 1000 * i, np.uint16)
+        Image.fromarray(levels_of).save(workplace / f"scans/{i}.png")
+    Folder(path=str(workplace / "scans"))
+    assert "almost black. If theirs are 12 bits of 16: --set data.range=[0,4095]" in capsys.readouterr().err
+    bright = Folder(path=str(workplace / "scans"), range=(0, 4095))
+    assert levels(bright) == [62, 125, 187]
+    assert "black" not in capsys.readouterr().err
+    with pytest.raises(UsageError, match=r"data\.range = \[5.0, 5.0\]: the level of black must be lower"):
+        Folder(path=str(workplace / "scans"), range=(5.0, 5.0))
+
+
+def test_mirror_mirrors_half_of_the_pictures(workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    (workplace / "one").mkdir()
+    Image.fromarray(np.array([[0, 255] * 4] * 8, np.uint8)).save(workplace / "one/a.png")
+    dataset = Folder(path=str(workplace / "one"), size=8, mirror=True)
+    torch.manual_seed(0)
+    stored = {"image": dataset[0]["image"].expand(400, 1, 8, 8)}
+    first = dataset.prepare(stored)["image"][:, 0, 0, 0]
+    assert 150 < (first == 1).sum() < 250
+    assert set(first.tolist()) == {-1.0, 1.0}
+    assert (Folder(path=str(workplace / "one"), size=8).prepare(stored)["image"][:, 0, 0, 0] == -1).all()
 
 
 def test_pictures_beside_subfolders_have_no_classes_and_give_a_warning(pictures, capsys):
@@ -134,10 +220,9 @@ def test_broken_pictures_are_named_and_left_out_or_refused(pictures, capsys):
         assert levels(Folder(path="pictures", size=8)) == ALL
         said = capsys.readouterr().err
         assert "14 of 26 pictures in pictures cannot be read and are left out: dangling.png (No such file" in said
-        assert "x00.jpg (it is empty); x01.jpg (cannot identify image file)" in said
-        assert "x08.jpg" in said
-        assert "x09.jpg" not in said
-        assert "and 4 more" in said
+        assert "; x00.jpg (it is empty); x01.jpg, x02.jpg, x03.jpg" in said
+        assert "x10.jpg and 2 more (cannot identify image file)" in said
+        assert "x11.jpg" not in said
     with pytest.raises(UsageError, match=r"cannot be read: dangling\.png"):
         Folder(path="pictures", size=8, broken="stop")
     write(pictures / "x00.jpg", 250)  # repaired; a JPEG this time

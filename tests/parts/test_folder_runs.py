@@ -77,7 +77,7 @@ def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, mo
     evaluate = ["--evaluate-every", 2, "--set", "train.evaluate_samples=20"]
     result = ganzoo("run", "fc-mnist", *options, *evaluate, "--out", "run")
     assert result.code == 0, result.err
-    assert "data folder (40)" in result.out
+    assert "data folder (40, 2 classes: a, b)" in result.out
     assert ganzoo("resume", "run", "--steps", 6).code == 0
     result = ganzoo("evaluate", "run", "-n", 20)
     assert result.code == 0, result.err

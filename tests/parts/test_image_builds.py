@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from ganzoo_images import cache
-from ganzoo_images.decode import Broken, decode, read
+from ganzoo_images.decode import Broken, Treatment, decode, read
 from ganzoo_images.folder import Folder
 from PIL import Image
 
@@ -56,7 +56,7 @@ def check(images: torch.Tensor) -> None:
     """Check some of the pictures against the files."""
     assert len(images) == COUNT
     for i in range(0, COUNT, 9):
-        assert np.array_equal(images[i], decode(read(f"many/{i:03d}.png"), 64, "auto", "white"))
+        assert np.array_equal(images[i], decode(read(f"many/{i:03d}.png"), Treatment(64)))
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
@@ -138,8 +138,8 @@ def test_pipes_and_devices_are_not_read(pictures, capsys):
     for _ in range(2):
         assert torch.equal(opened(), true)
         said = capsys.readouterr().err
-        assert "6 of 18 pictures in pictures cannot be read and are left out: a.png (it is not a regular file)" in said
-        assert "b.png (it is not a regular file)" in said
+        assert "6 of 18 pictures in pictures cannot be read and are left out: a.png, b.png" in said
+        assert "e.png (it is not a regular file)" in said
         assert "d.png (No such file or directory)" in said
         assert "f.png (it is larger than 1 GiB)" in said
     for path in ("pipe", "/dev/zero"):  # as if they had taken the place of a picture since the folder was listed
@@ -188,4 +188,4 @@ def test_no_program_is_started_for_a_picture(pictures, monkeypatch, capsys):
     assert "1 of 13 pictures in pictures cannot be read" in capsys.readouterr().err
     assert not Path("started").exists()
     with pytest.raises(Broken, match="cannot identify"):
-        decode(drawing, 8, "auto", "white")
+        decode(drawing, Treatment(8))

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from ganzoo import GanzooError, UsageError, warn
-from ganzoo_images.decode import Background, Broken, Channels, decode, read
+from ganzoo_images.decode import Broken, Treatment, decode, read
 from ganzoo_images.listing import Source
 from ganzoo_images.progress import counting, say
 from ganzoo_images.shards import FORMAT, NAME, UNFINISHED, File, Shard, files_of, key_of, load, write
@@ -68,14 +68,12 @@ class Cache:
         root: the folder of pictures.
         part: which part of the folder, such as a split; each part has a cache of its own.
         base: the folder of all caches; created if missing.
-        size, channels, background: see ``decode``.
+        how: what is made of a picture.
     """
 
-    def __init__(
-        self, root: Path, part: str, base: Path, *, size: int, channels: Channels, background: Background
-    ) -> None:
-        self._title, self._size, self._channels, self._background = str(root), size, channels, background
-        kind = f"{size}-{channels}-{background}-{FORMAT}"
+    def __init__(self, root: Path, part: str, base: Path, how: Treatment) -> None:
+        self._title, self._size, self._how = str(root), how.size, how
+        kind = f"{how}-{FORMAT}"
         plain = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{root.name}-{part}").strip("-.")[:40] or "folder"
         key = hashlib.sha256(os.fsencode(f"{root}\0{part}")).hexdigest()[:12]
         self.folder = base / "images" / kind / f"{plain}-{key}"
@@ -175,9 +173,9 @@ class Cache:
         if file in known:
             shard, row = known[file]
             pixels = shard.pixels[row].numpy()
-            return pixels[:1] if self._channels == "auto" and (pixels == pixels[:1]).all() else pixels
+            return pixels[:1] if self._how.channels == "auto" and (pixels == pixels[:1]).all() else pixels
         try:
-            return decode(read(source.path), self._size, self._channels, self._background)
+            return decode(read(source.path), self._how)
         except (Broken, OSError) as error:
             return error
 
@@ -201,7 +199,7 @@ class Cache:
                     f"The cache {self.folder} cannot be used: {reason} ({error.filename or 'no file named'}). Choose "
                     f"{_CHOOSE}."
                 ) from error
-            size = count * (1 if self._channels == "gray" else 3) * self._size**2 / 2**20
+            size = count * (1 if self._how.channels == "gray" else 3) * self._size**2 / 2**20
             raise GanzooError(
                 f"There is no room for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
                 "temporarily twice that when pictures change. What was finished is kept, and the next start resumes "

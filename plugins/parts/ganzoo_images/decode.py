@@ -1,11 +1,13 @@
 """Decoding: a file of any common format becomes an upright square of 8-bit pixels on a background.
 
 Nothing is guessed: a picture whose values have no agreed range (floating point, 32 bits) counts as broken, with the
-reason. Color profiles are not applied.
+reason, unless the user gives a range. Color profiles are not applied.
 """
 
 import io
 import os
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from stat import S_ISREG
 from typing import Literal
@@ -15,15 +17,44 @@ from PIL import Image, ImageOps
 
 Channels = Literal["auto", "gray", "color"]
 Background = Literal["white", "black"]
+Fit = Literal["crop", "pad", "stretch"]
 
 FORMATS = frozenset(
-    "AVIF BMP DDS DIB GIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP XBM XPM".split()  # noqa: SIM905
+    "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP XBM XPM".split()  # noqa: SIM905
 )
 """The formats that are decoded, by Pillow's names. Others that Pillow knows start programs (EPS), hold no pictures that
 it can decode, or are rare."""
 
 _LARGEST = 1 << 30  # bytes of a picture file
 NOT_REGULAR = "it is not a regular file"
+_RANGE = "say which levels are black and white: data.range = [0, 1]"
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """What is made of a picture.
+
+    Attributes:
+        size: pixels per side of the result.
+        channels: "gray" (luma, ITU-R BT.601), "color", or "auto": one channel if all three are the same.
+        background: the color behind transparent pixels, and around padded pictures.
+        fit: how a picture becomes square. "crop" keeps the largest centered square, "pad" keeps everything and adds
+            background, "stretch" changes the proportions.
+        range: the levels of pictures with more than 8 bits that become black and white; None for 0 and 65,535.
+    """
+
+    size: int
+    channels: Channels = "auto"
+    background: Background = "white"
+    fit: Fit = "crop"
+    range: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        """Return it as part of a file name."""
+        words = [f"{self.size}", self.channels, self.background]
+        words += [self.fit] if self.fit != "crop" else []
+        words += [f"{self.range[0]:g}_{self.range[1]:g}"] if self.range else []
+        return "-".join(words)
 
 
 class Broken(Exception):
@@ -33,13 +64,18 @@ class Broken(Exception):
 @cache
 def suffixes() -> frozenset[str]:
     """Return the suffixes of the files that can be decoded here, in lower case and with the dot."""
-    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in _formats())
+    formats = _formats()  # first: it registers suffixes
+    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in formats)
 
 
 @cache
 def _formats() -> tuple[str, ...]:
     """Return those of ``FORMATS`` that this Pillow has, in the order in which it tries them."""
     Image.init()
+    with suppress(ImportError):
+        import pillow_heif  # the extra "heif"
+
+        pillow_heif.register_heif_opener()
     return tuple(form for form in Image.ID if form in FORMATS)
 
 
@@ -60,16 +96,11 @@ def read(path: str) -> bytes:
         return file.read(found.st_size) or b""
 
 
-def decode(content: bytes, size: int, channels: Channels, background: Background) -> np.ndarray:
+def decode(content: bytes, how: Treatment) -> np.ndarray:
     """Return the picture that the bytes of a file hold; of an animation, the first frame.
 
-    Args:
-        content: the bytes.
-        size: pixels per side of the result. The largest centered square is resized with Pillow's antialiased Lanczos.
-            This equals resizing the shorter side and cropping the center, except that pixels outside the crop do not
-            show in its outermost pixels.
-        channels: "gray" (luma, ITU-R BT.601), "color", or "auto": one channel if all three are the same.
-        background: the color behind transparent pixels.
+    It is resized with Pillow's antialiased Lanczos. Cropping before that equals resizing the shorter side and cropping
+    the center, except that pixels outside the crop do not show in its outermost pixels.
 
     Returns:
         uint8 (1 or 3, size, size).
@@ -81,20 +112,20 @@ def decode(content: bytes, size: int, channels: Channels, background: Background
         raise Broken("it is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            image.draft(None, (4 * size, 4 * size))  # a JPEG that is far larger is decoded at 1/2, 1/4 or 1/8
+            image.draft(None, (4 * how.size, 4 * how.size))  # a JPEG that is far larger is decoded at 1/2, 1/4 or 1/8
             image.load()
-            plain = _eight_bits(_upright(image), background)
-            if channels == "gray":
+            plain = _eight_bits(_upright(image), how)
+            if how.channels == "gray":
                 plain = plain.convert("L")
-            pixels = np.asarray(_square(plain, size))
+            pixels = np.asarray(_square(plain, how))
     except (Broken, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise almost anything at unexpected bytes
         text = " ".join(str(error).split()).replace(" <_io.BytesIO object at", "").partition(" 0x")[0]
         raise Broken(text or type(error).__name__) from error
     if pixels.ndim == 2:
-        return pixels[None].repeat(3 if channels == "color" else 1, axis=0)
-    if channels == "auto" and (pixels == pixels[..., :1]).all():
+        return pixels[None].repeat(3 if how.channels == "color" else 1, axis=0)
+    if how.channels == "auto" and (pixels == pixels[..., :1]).all():
         return pixels[None, ..., 0]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
@@ -107,20 +138,24 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _eight_bits(image: Image.Image, background: Background) -> Image.Image:
+def _eight_bits(image: Image.Image, how: Treatment) -> Image.Image:
     """Return the picture in the mode "L" or "RGB"."""
+    if how.range and image.mode[0] in "IF":
+        low, high = how.range
+        levels = np.nan_to_num(np.asarray(image).astype(np.float64), nan=low)
+        return Image.fromarray(((levels - low) * (255 / (high - low)) + 0.5).clip(0, 255).astype(np.uint8))
     if image.mode.startswith("I"):  # I;16 in both byte orders, and I, in which some readers return 16 bits
         levels = np.asarray(image).astype(np.int64)
         if levels.min() < 0 or levels.max() > 65535:
-            raise Broken("it has 32 bits per pixel, without an agreed range; save it with 8 or 16 bits")
+            raise Broken(f"it has 32 bits per pixel, without an agreed range; {_RANGE}")
         return Image.fromarray(((levels * 255 + 32767) // 65535).astype(np.uint8))
     if image.mode == "F":
-        raise Broken("it has floating-point pixels, without an agreed range; save it with 8 or 16 bits")
+        raise Broken(f"it has floating-point pixels, without an agreed range; {_RANGE}")
     if _transparent(image):
         if image.mode in ("La", "RGBa"):
             image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
         image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, how.background), image).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
@@ -130,9 +165,15 @@ def _transparent(image: Image.Image) -> bool:
     return palette or image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
-    width, height = image.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = image.crop((left, top, left + side, top + side))
-    return square.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+def _square(image: Image.Image, how: Treatment) -> Image.Image:
+    size, (width, height) = how.size, image.size
+    if how.fit == "pad":
+        shown = ImageOps.contain(image, (size, size), Image.Resampling.LANCZOS)
+        square = Image.new(image.mode, (size, size), how.background)
+        square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
+        return square
+    if how.fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    return image.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)

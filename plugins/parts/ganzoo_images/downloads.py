@@ -21,6 +21,7 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 
 from ganzoo import GanzooError, Option, TensorDataset, UsageError
 from ganzoo.errors import format_error
+from ganzoo_images.decode import Treatment
 from ganzoo_images.folder import CacheFolder, Pictures, Size, decode_all
 from ganzoo_images.listing import Source, stamp
 from ganzoo_images.progress import say
@@ -42,8 +43,7 @@ class FashionMNIST(TensorDataset):
         raw = folder / kind.__name__ / "raw"
         files = [(kind.mirrors[0] + name, raw / name, md5) for name, md5 in kind.resources]
         found = _open("Fashion-MNIST", kind, folder, files, raw, train=split == "train")
-        super().__init__({"image": found.data.unsqueeze(1), "label": found.targets.long()}, {"label": 10})
-        self.class_names = tuple(found.classes)
+        super().__init__({"image": found.data.unsqueeze(1), "label": found.targets.long()}, {"label": found.classes})
 
 
 class CIFAR10(TensorDataset):
@@ -61,8 +61,7 @@ class CIFAR10(TensorDataset):
         files = [(kind.url, folder / kind.filename, kind.tgz_md5)]
         found = _open("CIFAR-10", kind, folder, files, unpacked, train=split == "train")
         images = torch.from_numpy(found.data).permute(0, 3, 1, 2).contiguous()  # (n, 3, 32, 32) uint8
-        super().__init__({"image": images, "label": torch.tensor(found.targets)}, {"label": 10})
-        self.class_names = tuple(found.classes)
+        super().__init__({"image": images, "label": torch.tensor(found.targets)}, {"label": found.classes})
 
 
 class CelebA(Pictures):
@@ -93,7 +92,7 @@ class CelebA(Pictures):
                 f"{len(missing):,} of {len(sources):,} pictures of CelebA are not in {images}, such as {missing[0]}. "
                 "Remove that folder and start again."
             )
-        super().__init__(decode_all(sources, images, cache, part=split, size=size, channels="color", stop=True))
+        super().__init__(decode_all(sources, images, cache, Treatment(size, "color"), part=split, stop=True))
 
 
 def _open(

@@ -7,6 +7,7 @@ The cache is described in cache.py, the treatment of a picture in decode.py, and
 import hashlib
 import json
 import os
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -20,11 +21,14 @@ from torch import Tensor
 
 from ganzoo import Batch, Dataset, Field, GanzooError, Option, UsageError, warn
 from ganzoo_images.cache import Cache, Decoded, default_folder
-from ganzoo_images.decode import Background, Channels
-from ganzoo_images.listing import Source, find
+from ganzoo_images.decode import Background, Channels, Fit, Treatment
+from ganzoo_images.listing import Source, counts, find
 from ganzoo_images.shards import mapped
 
 _NAMED = 10  # broken files that are named
+_DARK = 32  # of 255; if no pixel is lighter, something is wrong
+SPLITS = {"train": ("train", "training"), "validation": ("valid", "val", "validation"), "test": ("test", "testing")}
+"""Splits, and the names of their folders."""
 _KID = 1000  # samples that a kernel distance needs
 
 Size = Annotated[int, Option("Pixels per side: the shorter side is resized to it, the center is kept", ge=4, le=4096)]
@@ -36,9 +40,6 @@ CacheFolder = Annotated[
 class Pictures(Dataset):
     """Decoded pictures: ``image`` (C, size, size), and ``label`` if they have classes. Their files are mapped into
     memory, so they may exceed it. A copy of the dataset in another process maps the same files.
-
-    Attributes:
-        class_names: names of the labels 0, 1, ...; empty if there are none.
     """
 
     extractor = "thumbnail"
@@ -51,9 +52,8 @@ class Pictures(Dataset):
         self._pixels = self._with_channels(shard.pixels for shard in decoded.shards)
         self._labels = labels
         self._tensors: Batch | None = None
-        self.class_names = class_names
         if labels is not None:
-            self.fields["label"] = Field((), torch.int64, len(class_names))
+            self.fields["label"] = Field((), torch.int64, len(class_names), class_names)
         self.metrics = ("kid", "prdc") if len(self) >= _KID else ("prdc",)
 
     def __len__(self) -> int:
@@ -76,7 +76,7 @@ class Pictures(Dataset):
     def fingerprint(self) -> str:
         """Return a hash of all pictures and labels, shard by shard: also if they exceed the memory."""
         labels = [] if self._labels is None else self._labels.tolist()
-        digest = hashlib.sha256(json.dumps([len(self), self.class_names, labels]).encode())
+        digest = hashlib.sha256(json.dumps([len(self), labels]).encode())
         for pixels in self._pixels:
             digest.update(pixels.contiguous().numpy().data)
         return digest.hexdigest()
@@ -100,14 +100,17 @@ class Pictures(Dataset):
 
 class Folder(Pictures):
     """Pictures of a folder and its subfolders: ``image`` (1 or 3, size, size) in [-1, 1]. If all of them are in
-    subfolders, the top subfolders are classes: ``label`` 0, 1, ... in the order of their names.
+    subfolders, the top subfolders are classes: ``label`` 0, 1, ... in the order of their names. Folders called train,
+    valid and test are splits, and the classes are in them.
 
     Raises:
-        UsageError: there is no such folder, it has no pictures, or some are unreadable and ``broken`` is "stop".
+        UsageError: there is no such folder or split, it has no pictures, or some are unreadable and ``broken`` is
+            "stop".
         GanzooError: there is not enough disk space for the cache.
     """
 
     location_options = ("path", "cache")
+    opens = ("/",)
 
     def __init__(
         self,
@@ -115,48 +118,97 @@ class Folder(Pictures):
         path: Annotated[str, Option("Folder of pictures", min_length=1)],
         size: Size = 64,
         channels: Annotated[Channels, Option("Gray or color; auto: gray if all pictures are")] = "auto",
-        background: Annotated[Background, Option("Color behind transparent pictures")] = "white",
+        background: Annotated[Background, Option("Color behind transparent and around padded pictures")] = "white",
+        fit: Annotated[Fit, Option("How pictures become square: cut, padded, or stretched")] = "crop",
+        range: Annotated[  # noqa: A002
+            tuple[float, float] | None, Option("Levels of pictures with over 8 bits that become black and white")
+        ] = None,
+        mirror: Annotated[bool, Option("Mirror half of the pictures at random")] = False,
+        split: Annotated[
+            Literal["train", "validation", "test"], Option("Subfolder to use, if these are called train, valid, test")
+        ] = "train",
         broken: Annotated[Literal["skip", "stop"], Option("What to do about unreadable pictures")] = "skip",
         cache: CacheFolder = None,
     ) -> None:
+        if range and not range[0] < range[1]:
+            raise UsageError(f"data.range = {list(range)}: the level of black must be lower than that of white.")
         root = Path(path).expanduser()
-        decoded = decode_all(
-            find(root), root, cache, size=size, channels=channels, background=background, stop=broken == "stop"
-        )
-        labels, class_names = _classes(decoded.names, root)
+        sources, others = find(root)
+        chosen, top = _of_split(sources, split, root)
+        left_out = [f"{len(sources) - len(chosen):,} in other splits"] if len(chosen) < len(sources) else []
+        left_out += [counts(others)] if others else []
+        if left_out:
+            warn(f"{root}: these files are left out: {', '.join(left_out)}.")
+        how = Treatment(size, channels, background, fit, range)
+        decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
+        labels, class_names = _classes([name.removeprefix(top) for name in decoded.names], root)
         super().__init__(decoded, labels, class_names)
+        self._mirror = mirror
+        if all(int(shard.pixels.max()) < _DARK for shard in decoded.shards if shard.pixels.numel()):
+            warn(f"The pictures in {root} are almost black. If theirs are 12 bits of 16: --set data.range=[0,4095]")
+
+    def prepare(self, stored: Batch) -> Batch:
+        batch = dict(super().prepare(stored))
+        if self._mirror:
+            chosen = torch.rand(len(batch["image"]), 1, 1, 1, device=batch["image"].device) < 0.5
+            batch["image"] = torch.where(chosen, batch["image"].flip(3), batch["image"])
+        return batch
 
 
 def decode_all(
     sources: list[Source],
     root: Path,
     cache: str | None,
+    how: Treatment,
     *,
     part: str = "",
-    size: int,
-    channels: Channels = "auto",
-    background: Background = "white",
     stop: bool = False,
 ) -> Decoded:
     """Return the pictures of these files of ``root``. Unreadable ones are left out, with a warning that names them.
+    ``part`` is the part of the folder that they are; each has a cache of its own.
 
     Raises:
         UsageError: none is readable, or one is not and ``stop`` is true, or the cache cannot be used.
         GanzooError: there is not enough disk space for the cache.
     """
     base = Path(cache).expanduser().absolute() if cache else default_folder()
-    folder = Cache(root.resolve(), part, base, size=size, channels=channels, background=background)
-    decoded = folder.decoded(sources)
+    decoded = Cache(root.resolve(), part, base, how).decoded(sources)
     if decoded.broken:
         what = f"{len(decoded.broken):,} of {len(sources):,} pictures in {root} cannot be read"
-        named = [f"{name} ({why})" for name, why in sorted(decoded.broken.items())]
-        more = [f"and {len(named) - _NAMED:,} more"] if len(named) > _NAMED else []
-        listed = "; ".join([*named[:_NAMED], *more])
+        reasons: dict[str, list[str]] = {}
+        for name, why in sorted(decoded.broken.items()):
+            reasons.setdefault(why, []).append(name)
+        listed = "; ".join(f"{_named(names)} ({why})" for why, names in list(reasons.items())[:_NAMED])
+        listed += "; and others" * (len(reasons) > _NAMED)
         if stop or not decoded.names:
             otherwise = ", or leave them out: data.broken = 'skip'" if stop and decoded.names else ""
             raise UsageError(f"{what}: {listed}. Remove or repair them{otherwise}.")
         warn(f"{what} and are left out: {listed}.")
     return decoded
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
+
+
+def _of_split(sources: list[Source], split: str, root: Path) -> tuple[list[Source], str]:
+    """Return the files of a split and the start of their names, ``train/``. A folder that is not laid out in splits is
+    the split train, and the start is empty.
+
+    Raises:
+        UsageError: there is no such split.
+    """
+    tops = {source.name.partition("/")[0] for source in sources}
+    known = {name: kind for kind, names in SPLITS.items() for name in names}
+    present = {known[top.lower()]: top for top in tops if top.lower() in known}
+    if "train" not in present or len(present) < len(tops):
+        present = {"train": ""}
+    if split not in present:
+        names = ", ".join(name for name in SPLITS if name in present)
+        raise UsageError(f"data.split = {split!r}: {root} has no folder of that name. Available: {names}.")
+    top = f"{present[split]}/" if present[split] else ""
+    return [source for source in sources if source.name.startswith(top)], top
 
 
 def _memory() -> int:
@@ -174,6 +226,12 @@ def _classes(names: list[str], root: Path) -> tuple[Tensor | None, tuple[str, ..
         if tops:
             warn(f"{root} has pictures beside its subfolders: all are used, without classes.")
         return None, ()
-    class_names = tuple(sorted(set(tops)))
+    class_names = tuple(sorted(set(tops), key=lambda name: (_natural(name), name)))
     number = {name: label for label, name in enumerate(class_names)}
     return torch.tensor([number[top] for top in tops]), class_names
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts numbers in names by value: class2 before class10."""
+    pieces = re.split(r"([0-9]+)", name)
+    return [(int(piece), "") if number % 2 else (-1, piece) for number, piece in enumerate(pieces)]

@@ -11,6 +11,8 @@ from ganzoo import UsageError
 from ganzoo.errors import nearest
 from ganzoo_images.decode import NOT_REGULAR, suffixes
 
+_HEIF = {".heic", ".heif", ".hif"}
+
 
 @dataclass(frozen=True)
 class Source:
@@ -27,9 +29,9 @@ class Source:
     stamp: tuple[int, int, int] | str
 
 
-def find(root: Path) -> list[Source]:
-    """Return the picture files of a folder and its subfolders, sorted by name. Hidden files and folders are ignored;
-    links are followed.
+def find(root: Path) -> tuple[list[Source], Counter[str]]:
+    """Return the picture files of a folder and its subfolders, sorted by name, and how many other files there are of
+    each suffix. Hidden files and folders are ignored; links are followed.
 
     Raises:
         UsageError: it is not a folder, cannot be read, or has no pictures.
@@ -48,10 +50,17 @@ def find(root: Path) -> list[Source]:
     except OSError as error:
         raise UsageError(f"Cannot read the folder {error.filename}: {error.strerror or error}.") from error
     if not sources:
-        counts = ", ".join(f"{count} with {suffix}" for suffix, count in others.most_common(5))
-        content = f"{others.total()} other files were ignored ({counts})" if counts else "it is empty"
+        content = f"{others.total()} other files were ignored ({counts(others)})" if others else "it is empty"
         raise UsageError(f"No pictures in {root.resolve()}: {content}. Supported suffixes include .png and .jpg.")
-    return sorted(sources, key=lambda source: source.name)
+    return sorted(sources, key=lambda source: source.name), others
+
+
+def counts(others: Counter[str]) -> str:
+    """Return how many files of each suffix there are, in words, and what would read them."""
+    named = [f"{count:,} with {suffix}" for suffix, count in others.most_common(5)]
+    more = [f"{len(others) - 5:,} other suffixes"] if len(others) > 5 else []
+    heif = " (pip install pillow-heif reads these)" if not _HEIF.isdisjoint(others) else ""
+    return f"{', '.join([*named, *more])}{heif}"
 
 
 def stamp(entry: "os.DirEntry[str] | Path") -> tuple[int, int, int] | str:

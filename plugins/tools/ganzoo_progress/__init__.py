@@ -16,12 +16,19 @@ def _headline(run: RunInfo) -> str:
     recipe = run.recipe
     sizes = ", ".join(f"{player} {count:,}" for player, count in run.parameters.items())
     start = f", from step {run.start_step}" if run.start_step else ""
+    examples = ", ".join([f"{run.examples:,}", *_classes(run)])
     return (
-        f"{recipe.name}: data {recipe.data.name} ({run.examples:,}), model {recipe.model.name} ({sizes} parameters), "
+        f"{recipe.name}: data {recipe.data.name} ({examples}), model {recipe.model.name} ({sizes} parameters), "
         f"loss {recipe.loss.name}, seed {recipe.train['seed']}, on {run.device}\n"
         f"{_epochs(run.total_steps / run.steps_per_epoch)} epochs of {run.steps_per_epoch} steps{start}, "
         f"in {run.directory}"
     )
+
+
+def _classes(run: RunInfo) -> list[str]:
+    """Return what the labels are, such as ``12 classes: cat, dog, ...``, where they have names."""
+    named = [field.class_names for field in run.fields.values() if field.class_names]
+    return [f"{len(names)} classes: {', '.join(names[:5])}{', ...' * (len(names) > 5)}" for names in named]
 
 
 def _epochs(number: float) -> str:

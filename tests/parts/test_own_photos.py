@@ -1,0 +1,121 @@
+"""A folder of the user's own, from one short command: names, classes, samples of a class."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ganzoo as package
+from ganzoo import TensorDataset, UsageError, Zoo, api
+from ganzoo.recipes import read_one
+
+SHORT = ("--steps", 2, "--batch-size", 4, "--device", "cpu", "--set", "train.sample_count=4", "--evaluate-every", 0)
+
+
+class Numbers(TensorDataset):
+    """A file of numbers."""
+
+    opens = (".numbers",)
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__({"point": torch.tensor(np.loadtxt(path), dtype=torch.float32)})
+
+
+@pytest.fixture
+def photos(workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    rng = np.random.default_rng(0)
+    for kind in ("cat", "dog", "owl"):
+        (workplace / "my photos" / kind).mkdir(parents=True)
+        for i in range(8):
+            pixels = rng.integers(0, 256, (40, 30 + i, 3), np.uint8)
+            Image.fromarray(pixels).save(workplace / "my photos" / kind / f"{i}.png")
+    return workplace / "my photos"
+
+
+def test_a_folder_is_trained_on_by_its_path(ganzoo, photos):
+    result = ganzoo("run", "dcgan", "--data", "./my photos", *SHORT, "--set", "data.size=32")
+    assert result.code == 0, result.err
+    assert "dcgan-my-photos: data folder (24, 3 classes: cat, dog, owl)" in result.out
+    (folder,) = Path("runs/dcgan-my-photos").iterdir()
+    recipe = read_one(folder / "recipe.toml")
+    assert (recipe.name, recipe.title) == ("dcgan-my-photos", "Deep convolutional GAN on my photos")
+    assert recipe.data.name == "folder"
+    assert recipe.data.options["path"] == "./my photos"
+    assert recipe.expect == {}
+
+
+def test_samples_of_a_named_class(ganzoo, photos):
+    assert ganzoo("run", "acgan", "--data", str(photos), *SHORT, "--set", "data.size=32", "--out", "run").code == 0
+    run = package.load("run")
+    assert run.class_names == ("cat", "dog", "owl")
+    assert torch.equal(run.sample(5, label="dog"), run.sample(5, label=1))
+    assert torch.equal(run.sample(5, label="dog"), run.sample(5, label="1"))
+    drawn = run.draw(9, seed=2)
+    assert torch.equal(drawn["image"], run.sample(9, seed=2))
+    assert ganzoo("sample", "run", "--label", "owl", "-n", 3, "-o", "owls").code == 0
+    assert sorted(str(path) for path in Path("owls").rglob("*.png")) == [f"owls/owl/0000{i}.png" for i in range(3)]
+    assert ganzoo("sample", "run", "-n", 9, "--seed", 2, "-o", "all").code == 0
+    folders = [next(Path("all").glob(f"*/{i:05d}.png")).parent.name for i in range(9)]
+    assert folders == [run.class_names[label] for label in drawn["label"]]
+    assert ganzoo("sample", "run", "-n", 9, "--seed", 2, "-o", "all.npz").code == 0
+    arrays = np.load("all.npz")
+    assert arrays["label"].tolist() == drawn["label"].tolist()
+    assert arrays["class_names"].tolist() == ["cat", "dog", "owl"]
+    wrong = ganzoo("sample", "run", "--label", "dgo")
+    assert wrong.code == 2
+    assert "There is no class 'dgo'. Did you mean 'dog'?" in wrong.err
+    assert "There is no label 3: this run has 3 classes, 0 to 2" in ganzoo("sample", "run", "--label", "3").err
+
+
+def test_a_class_that_is_called_like_a_number_is_meant_by_its_name():
+    field = package.Field((), torch.int64, 3, ("7", "1", "0"))
+    model = type("M", (package.LatentModel,), {"sample_latent": lambda self, n, rng: {"label": torch.zeros(n).long()}})
+    run = object.__new__(package.Run)
+    run.fields, run.model = (
+        {"image": package.Field((1, 4, 4)), "label": field},
+        model({"image": package.Field((1, 4, 4))}, 2),
+    )
+    assert [run._label(label) for label in ("7", "1", "0", 0)] == [0, 1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "message"),
+    [
+        ("dcgan", "./my phtos", r"there is no folder .*my phtos\. Did you mean 'my photos'"),
+        ("dcgan", "mnst", r"Unknown dataset 'mnst'\. Did you mean 'mnist'"),
+        ("dcgan", "table.csv", r"--data table\.csv: no datasets open \.csv files\. They open: folders\."),
+        ("fc", "my photos", r"Several recipes begin with 'fc'\. Choose one: fc-mnist, fc-ring8\."),
+        ("dcgn", "my photos", r"Unknown recipe 'dcgn'\. Did you mean"),
+    ],
+)
+def test_what_is_mistyped_is_named(ganzoo, photos, recipe, data, message):
+    Path("table.csv").touch()
+    with pytest.raises(UsageError, match=message):
+        package.train(recipe, data=data, steps=1)
+    assert not Path("runs").exists()
+
+
+def test_a_dataset_of_a_plugin_opens_its_files(install, photos):
+    for name in ("one", "two"):
+        parts = {"datasets": {f"numbers-{name}": f"{__name__}:Numbers"}}
+        install(name, f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n")
+        if name == "one":
+            recipe = api.with_data(Zoo(), Zoo().recipe("fc-ring8"), "./x.NUMBERS")
+            assert (recipe.name, recipe.data.name) == ("fc-x.NUMBERS", "numbers-one")
+    with pytest.raises(UsageError, match=r"2 datasets open \.numbers files\. Choose one: numbers-one, numbers-two"):
+        api.with_data(Zoo(), Zoo().recipe("fc-ring8"), "./x.numbers")
+
+
+def test_a_dataset_is_preferred_to_a_folder_of_its_name(photos):
+    zoo, recipe = Zoo(), Zoo().recipe("dcgan-mnist")
+    Path("mnist").mkdir()
+    assert api.with_data(zoo, recipe, "mnist") == recipe
+    assert api.with_data(zoo, recipe, "./mnist").data.name == "folder"
+    for name, expected in {"2024": "dcgan-2024", "true": "dcgan-true", "...": "dcgan-data"}.items():
+        Path(name).mkdir(exist_ok=True)
+        chosen = api.with_data(zoo, recipe, f"./{name}")
+        assert (chosen.name, chosen.data.options["path"]) == (expected, f"./{name}")
+    assert api.with_data(zoo, recipe, "2024").data.options["path"] == "2024"
