@@ -51,8 +51,7 @@ class Turn:
         every: the turn is played in every Nth step (steps count from 1).
         after: ``after(model)`` is called without gradients after the move, for example to clip weights.
         when: ``when(step)`` says whether the turn is played in a step, for phases such as pretraining; None means
-            always.
-            In step 0, which is the dry run's, every turn is played.
+            always. Step 0, which is the dry run's, is like step 1, but turns of every Nth step are played too.
         rate: ``rate(step)`` multiplies the player's learning rate for this turn; None means 1.
     """
 
@@ -65,7 +64,7 @@ class Turn:
 
     def due(self, step: int) -> bool:
         """Return whether the turn is played in a step."""
-        return step % self.every == 0 and (self.when is None or step == 0 or self.when(step))
+        return step % self.every == 0 and (self.when is None or self.when(max(1, step)))
 
 
 class TrainingPart(nn.Module):
@@ -224,14 +223,14 @@ class AdversarialLoss(Loss):
         """
         return {}
 
-    def generator_sample_losses(self, fake: Tensor, real: Batch, condition: Batch) -> Mapping[str, Tensor]:
-        """Return additional losses for the generator alone, from the samples themselves: name -> scalar. They are
-        logged with the player's name in front.
+    def generator_losses(self, model: Model, real: Batch, shared: Batch) -> Mapping[str, Tensor]:
+        """Return additional losses for the generator alone, such as a distance to the real samples: name -> scalar.
+        They are logged with the player's name in front.
 
         Args:
-            fake: the generated samples (n, *shape).
+            model: the networks.
             real: the real batch.
-            condition: what the samples were generated from: the inputs of ``generate``.
+            shared: ``shared["fake"]`` are the generated samples; the rest is what they were generated from.
         """
         return {}
 
@@ -264,7 +263,7 @@ class AdversarialLoss(Loss):
         others = [
             self.fake_head_losses(on_fake, shared),
             self.generator_head_losses(on_fake, shared, on_real),
-            self.generator_sample_losses(shared["fake"], real, shared),
+            self.generator_losses(model, real, shared),
         ]
         for name, loss in chain.from_iterable(found.items() for found in others):
             losses[f"generator-{name}"] = loss

@@ -9,9 +9,11 @@ CHECKS: dict[str, Callable[[Harness], str]] = {
     check.__name__.replace("_", " "): check
     for check in (
         model_checks.options_are_explained,
+        model_checks.optional_methods_are_spelled_right,
         model_checks.latents_depend_on_the_generator_only,
         model_checks.samples_are_valid,
         model_checks.previews_are_valid,
+        model_checks.scores_have_a_row_per_sample,
         training_checks.moves_change_their_player_only,
         training_checks.every_parameter_learns,
         training_checks.losses_stay_finite,

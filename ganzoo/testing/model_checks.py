@@ -1,6 +1,7 @@
 """Checks of a recipe's model and options. Each returns what it found, or raises ``Problem``."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from math import prod
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from ganzoo import export, options, randomness
 from ganzoo.data import Field, TensorDataset
 from ganzoo.errors import GanzooError, UsageError
+from ganzoo.model import Model
 from ganzoo.testing.harness import BATCH, Harness, Problem, Skipped, same, train_once, train_to
 from ganzoo.training import previews
 from ganzoo.training.ema import EMA
@@ -26,6 +28,36 @@ def options_are_explained(harness: Harness) -> str:
     if silent := [f"{option.name} of {name}" for name, option in found if not option.help]:
         raise Problem(f"not explained: {', '.join(silent)}", 'Annotate: Annotated[int, Option("what it means")].')
     return f"{len(found)} options"
+
+
+def optional_methods_are_spelled_right(harness: Harness) -> str:
+    """No method of a part is called almost like an optional method of its interface, which it does not have."""
+    experiment, count = harness.experiment, 0
+    for part in (experiment.dataset, experiment.model, *experiment.training_parts.values()):
+        classes = type(part).__mro__
+        own = {name for cls in classes if cls.__module__.partition(".")[0] != "ganzoo" for name in vars(cls)}
+        offered = {name for cls in classes if cls.__module__.partition(".")[0] == "ganzoo" for name in vars(cls)}
+        missing = {name for name in offered - own if not name.startswith("_")}
+        methods = {name for name in own - offered if callable(getattr(type(part), name)) and name[0] != "_"}
+        count += len(methods)
+        for name in sorted(methods - set(dir(torch.nn.Module))):
+            if close := get_close_matches(name, missing, n=1, cutoff=0.85):
+                remedy = f"If it is meant to be {close[0]}(), rename it; otherwise choose another name."
+                raise Problem(f"{type(part).__name__} has a method {name}(), which ganzoo never calls", remedy)
+    return f"{count} methods of their own"
+
+
+def scores_have_a_row_per_sample(harness: Harness) -> str:
+    """``discriminate`` returns scores of shape (n, 1), or (n, k) for k patches."""
+    state = harness.state()
+    if type(state.model).discriminate is Model.discriminate:
+        raise Skipped("the model has no discriminate()")
+    real = state.stream.fixed_examples(BATCH)
+    with torch.no_grad():
+        shape = tuple(state.model.discriminate(real[state.model.target], real)["score"].shape)
+    if len(shape) != 2 or shape[0] != BATCH:
+        raise Problem(f"for {BATCH} samples, discriminate() returns scores of shape {shape}", "Flatten it: (n, k).")
+    return f"{shape[1]} per sample"
 
 
 def latents_depend_on_the_generator_only(harness: Harness) -> str:
@@ -144,7 +176,9 @@ def _noise(fields: Mapping[str, Field], old: tuple[int, ...], new: tuple[int, ..
     rng, tensors = randomness.generator(0, "noise"), dict[str, Tensor]()
     for name, field in fields.items():
         shape = new if field.shape == old else field.shape
-        if field.classes:
+        if field.dtype == torch.bool:
+            tensors[name] = torch.rand(BATCH, *shape, generator=rng) < 0.5
+        elif field.classes:
             tensors[name] = torch.randint(field.classes, (BATCH, *field.shape), generator=rng)
         elif len(shape) == 3:
             tensors[name] = torch.randint(256, (BATCH, *shape), generator=rng).to(torch.uint8)

@@ -16,7 +16,7 @@ def moves_change_their_player_only(harness: Harness) -> str:
     """A move changes the parameters of its player, and no others."""
     for number, turn in enumerate(harness.turns):
         state = harness.state()
-        state.turns = state.turns[number : number + 1]
+        state.turns = (replace(state.turns[number], when=None),)
         own = {id(parameter) for parameter in state.players[turn.player].parameters}
         before = {name: value.clone() for name, value in state.model.named_parameters()}
         train_once(state)
@@ -35,7 +35,8 @@ def every_parameter_learns(harness: Harness) -> str:
         state.load_state_dict(started)
         if not lazy:  # the gradients that remain are those of the last move: once with lazy penalties, once without
             state.penalties = {name: penalty for name, penalty in state.penalties.items() if penalty.every == 1}
-        turn = replace(state.turns[number], every=1)
+        turn = state.turns[number]
+        turn = replace(turn, every=1, when=turn.when if phase else None)
         state.turns = (turn,)
         train_once(state, step=phase)
         names = {id(parameter): name for name, parameter in state.model.named_parameters()}
@@ -46,7 +47,10 @@ def every_parameter_learns(harness: Harness) -> str:
     if idle := [name for name in trained if name not in learning]:
         more = f" and {len(idle) - 3} more" if len(idle) > 3 else ""
         why = "get no gradient" if idle[0] in owned else "belong to no player that moves"
-        remedy = "Use them in what their player minimizes, name them in players, or requires_grad_(False)."
+        remedy = (
+            "Use them in what their player minimizes, name them in players, or requires_grad_(False). If they learn "
+            "in a later phase, at(step) must start it, and phases must name its step."
+        )
         raise Problem(f"{', '.join(idle[:3])}{more}: {why}", remedy)
     return f"{sum(p.numel() for p in trained.values()):,} numbers"
 

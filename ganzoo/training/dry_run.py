@@ -14,8 +14,8 @@ from ganzoo.training.state import TrainingState
 
 
 def dry_run(state: TrainingState) -> None:
-    """Play one step in which every player moves, and one of each later phase; make a preview and a checkpoint. This
-    happens on copies: ``state`` does not change.
+    """Play one step, and one of each later phase, and turns that none of these had; make a preview and a checkpoint.
+    This happens on copies: ``state`` does not change.
 
     Raises:
         UsageError: the parts do not work together.
@@ -48,14 +48,17 @@ def _play(state: TrainingState) -> None:
             f"{model.target!r} of the dataset {experiment.recipe.data.name!r} has {field.shape}."
         )
     buffer, real = ScalarBuffer(), twin.stream.fixed_examples(min(2, twin.settings.batch_size))
-    for phase in twin.phases:
+    turns = [replace(turn, every=1) for turn in twin.turns]  # in later phases, only ``when`` counts
+    steps = [(phase, turns if phase else twin.turns) for phase in twin.phases]
+    alone = [turn for turn in turns if not any(turn.due(phase) for phase in twin.phases)]
+    for step, played in [*steps, *((0, [replace(turn, when=None)]) for turn in alone)]:
+        twin.turns = tuple(played)
         try:
-            twin.train_step(phase, real, buffer)
+            twin.train_step(step, real, buffer)
         except Exception as error:
             turn = f", in the turn of {twin.playing.player!r}" if twin.playing else ""
-            error.add_note(f"step {phase}{turn}")
+            error.add_note(f"step {step}{turn}")
             raise
-        twin.turns = tuple(replace(turn, every=1) for turn in twin.turns)  # in later phases, only ``when`` counts
     buffer.check_names()
     if twin.score_listeners and not twin.reports_scores:
         raise UsageError(

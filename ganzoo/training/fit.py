@@ -67,11 +67,11 @@ def check_declarations(part: ResolvedPart, built: Model | TrainingPart) -> None:
             f"The {part.words} has phases = {built.phases!r:.80}; they must be steps, such as (1000, 2000)."
         )
     for name in getattr(built, "frozen_networks", ()):
-        modules = dict(built.named_children())
+        modules = dict(built.named_modules())
         if name not in modules:
             raise UsageError(
                 f"The {part.words} says in frozen_networks that {name!r} never changes, but has no such network. "
-                f"{nearest(name, modules)}"
+                f"{nearest(name, filter(None, modules))}"
             )
 
 

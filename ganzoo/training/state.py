@@ -87,7 +87,7 @@ class TrainingState:
         """Play every turn that is due. Each moves its player once, on the player's parameters and no others.
 
         Args:
-            step: the number of the step, from 1. In step 0 every turn is due.
+            step: the number of the step, from 1; 0 in a dry run.
             real: the real batch.
             buffer: collects the scalars.
             log_gradients: also collect the gradient norm of each player that moves.

@@ -77,9 +77,8 @@ class Equilibrium(AdversarialLoss):
 
     def observe_scores(self, real, fake):
         gap = self.gamma * real.mean() - fake.mean()
-        # workaround: a new tensor, not k.add_(), because the backward pass through discriminator() is still to come
-        self.k = (self.k + self.step_size * gap).clamp(0, 1)
-        return {"k": self.k, "M": real.mean() + gap.abs()}
+        self.k.add_(self.step_size * gap).clamp_(0, 1)
+        return {"k": self.k.clone(), "M": real.mean() + gap.abs()}
 
 
 PARTS = {

@@ -84,20 +84,14 @@ class Perceptual(NonSaturating):
         self.features.weight.copy_(edges[:, None].expand(2, channels, 3, 3))
 
     def turns(self):
-        discriminate, generate = super().turns()
-        play = [discriminate, replace(generate, objective=self.improve(generate.objective))]
         alone = Turn("generator", self.pretrain, when=lambda step: step <= self.pretraining)
-        return [alone, *(replace(turn, when=lambda step: step > self.pretraining) for turn in play)]
+        return [alone, *(replace(turn, when=lambda step: step > self.pretraining) for turn in super().turns())]
 
     def pretrain(self, model, real, shared):
         return Terms({"l1": l1_loss(shared["fake"], real[model.target])})
 
-    def improve(self, objective):  # workaround: no head loss of an AdversarialLoss gets the fakes and the real pictures
-        def improved(model, real, shared):
-            terms = objective(model, real, shared)
-            return terms._replace(losses={**terms.losses, "content": self.content(shared["fake"], real[model.target])})
-
-        return improved
+    def generator_losses(self, model, real, shared):
+        return {"content": self.content(shared["fake"], real[model.target])}
 
     def content(self, fake, real):
         return mse_loss(self.features(fake), self.features(real))
