@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ganzoo.metric import Metric as Metric, Samples as Samples, Score as Score
     from ganzoo.model import LatentDim as LatentDim, LatentModel as LatentModel, Model as Model
     from ganzoo.options import Option as Option
-    from ganzoo.recipes import Recipe as Recipe
+    from ganzoo.recipes import PartChoice as PartChoice, Recipe as Recipe
     from ganzoo.run import Run as Run, load as load
     from ganzoo.zoo import Zoo as Zoo
 
@@ -57,7 +57,7 @@ _EXPORTS = {
     "metric": "Metric Samples Score",
     "model": "LatentDim LatentModel Model",
     "options": "Option",
-    "recipes": "Recipe",
+    "recipes": "PartChoice Recipe",
     "run": "Run load",
     "zoo": "Zoo",
 }

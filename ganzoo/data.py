@@ -37,6 +37,12 @@ class Field:
     class_names: tuple[str, ...] = ()
     meta: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "meta", json.loads(json.dumps(dict(self.meta))))  # as a checkpoint returns it
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the meta of a field must be JSON values: {error}") from error
+
     def plain(self) -> dict[str, Any]:
         """Return the field as JSON values; ``Field.of`` is the inverse."""
         plain = {"shape": list(self.shape), "dtype": str(self.dtype).removeprefix("torch."), "classes": self.classes}
@@ -163,12 +169,18 @@ class TensorDataset(Dataset):
         tensors: name -> (n, ...): uint8 images (n, C, H, W), int64 labels (n,), float32 points (n, 2). The first is the
             target.
         classes: label name -> number of classes, or their names.
+        meta: field name -> its ``Field.meta``.
 
     Raises:
         ValueError: no tensors, or tensors of different lengths.
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor], classes: Mapping[str, int | Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        classes: Mapping[str, int | Sequence[str]] | None = None,
+        meta: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         lengths = {name: len(value) for name, value in tensors.items()}
         if len(set(lengths.values())) != 1:
             raise ValueError(f"a dataset needs at least one tensor, all of the same length; got {lengths}")
@@ -178,7 +190,7 @@ class TensorDataset(Dataset):
             found = (classes or {}).get(name)
             count, names = (found, ()) if found is None or isinstance(found, int) else (len(found), tuple(found))
             dtype = torch.float32 if value.dtype == torch.uint8 else value.dtype
-            self.fields[name] = Field(tuple(value.shape[1:]), dtype, count, names)
+            self.fields[name] = Field(tuple(value.shape[1:]), dtype, count, names, (meta or {}).get(name, {}))
 
     def __len__(self) -> int:
         return len(next(iter(self._tensors.values())))

@@ -87,8 +87,9 @@ class TrainingPart(nn.Module):
     phases: tuple[int, ...] = ()
 
     def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
-        """Called once, when all parts are built and before anything is restored. Register buffers here that have the
-        shape of the data or of the model. Raise ``ValueError`` if the part does not fit them, and say what would."""
+        """Called once, when all parts are built, before weights are restored or copied (``--init``). Register buffers
+        here that have the shape of the data or of the model. Raise ``ValueError`` if the part does not fit them, and
+        say what would."""
 
     def at(self, step: int) -> None:
         """Called before each step with its number, and with the step of a checkpoint before it is loaded."""

@@ -4,7 +4,10 @@ import warnings
 from contextlib import suppress
 from dataclasses import replace
 
+from torch import Tensor
+
 from ganzoo import randomness
+from ganzoo.data import Dataset
 from ganzoo.errors import GanzooError, UsageError, explained, shortage
 from ganzoo.guard import Guarded
 from ganzoo.runs import checkpoint
@@ -65,6 +68,21 @@ def _play(state: TrainingState) -> None:
             f"{min(twin.score_listeners)} observes the scores of the discriminator, and the loss "
             f"{experiment.recipe.loss.name!r} reports none."
         )
-    previews.preview(twin, previews.fixed_batch(twin))
+    samples = previews.preview(twin, previews.fixed_batch(twin))
+    for value in samples.values():
+        previews.draw(twin, value)
+    _encode(experiment.dataset, samples.get("fake"))
     with suppress(NonFinite):  # training itself will explain it
         checkpoint.serialize(twin.state_dict())
+
+
+def _encode(dataset: Dataset, samples: Tensor | None) -> None:
+    """Try each format of a dataset."""
+    field = dataset.fields[dataset.target]
+    for form in dataset.formats:
+        if not (isinstance(form, str) and form.startswith(".") and isinstance(dataset.formats, tuple)):
+            raise UsageError(f'formats of {type(dataset).__name__} must be a tuple of suffixes, such as (".csv",).')
+        if samples is not None and samples.shape[1:] == field.shape:
+            content = dataset.encode(samples, field, form)
+            if not isinstance(content, bytes):
+                raise UsageError(f"encode() of {type(dataset).__name__} must return bytes, not {content!r:.40}.")

@@ -104,11 +104,11 @@ def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experimen
         for path in terms:
             fit.check_methods(zoo, model, recipe.model.name, parts[path])
         fit.check_players(recipe, model, turns, settings.ema)
-        fit.check_declarations(parts["model"], model)
+        fit.check_declarations(parts["model"], model, model.players)
         for path, term in terms.items():
             with parts[path].blamed():
                 term.meet(model, dataset.fields)
-            fit.check_declarations(parts[path], term)
+            fit.check_declarations(parts[path], term, model.players)
         if augmentations:
             augment(model, augmentations)
 

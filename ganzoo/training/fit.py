@@ -3,9 +3,10 @@
 Every function here raises ``UsageError`` if something does not fit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from operator import attrgetter
 
+from ganzoo.augmentation import Augmentation
 from ganzoo.data import Dataset
 from ganzoo.errors import GanzooError, UsageError, nearest
 from ganzoo.loss import TrainingPart, Turn
@@ -60,11 +61,17 @@ def check_players(recipe: Recipe, model: Model, turns: Iterable[Turn], ema: floa
             )
 
 
-def check_declarations(part: ResolvedPart, built: Model | TrainingPart) -> None:
-    """What a part says about itself is true: its phases are steps, and its frozen networks exist."""
+def check_declarations(part: ResolvedPart, built: Model | TrainingPart, players: Collection[str]) -> None:
+    """What a part says about itself is true: its phases are steps, its player and its frozen networks exist."""
     if not all(type(step) is int and step >= 0 for step in built.phases):
         raise UsageError(
             f"The {part.words} has phases = {built.phases!r:.80}; they must be steps, such as (1000, 2000)."
+        )
+    acts = part.player or (isinstance(built, Augmentation) and type(built).real_batch is not Augmentation.real_batch)
+    if acts and (player := getattr(built, "player", "")) not in players:
+        raise UsageError(
+            f"The {part.words} is for {player!r}, but the players are: {', '.join(players)}. Choose one of these: "
+            "player = NAME in its table."
         )
     for name in getattr(built, "frozen_networks", ()):
         modules = dict(built.named_modules())

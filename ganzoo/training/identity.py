@@ -201,6 +201,8 @@ def _differences(before: Mapping[str, Any], facts: Mapping[str, Any]) -> Sequenc
         old, new = (one["fields"].get(name, {}) for one in (before, facts))
         if (names := new.get("class_names", [])) != (named := old.get("class_names", [])):
             found.append(f"the classes of {name!r} are {_listed(names)} instead of {_listed(named)}")
+        if old.get("meta") != new.get("meta"):
+            found.append(f"the meta of {name!r} differs")
         if _described(old) != _described(new):
             found.append(f"{name!r} is {_described(new)} instead of {_described(old)}")
     return found or ["it has as many examples as before, but their content differs"]

@@ -1,6 +1,6 @@
 """The state of a run, and one step of it: networks, players, random generators, and the position in the run."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import reduce
 from itertools import chain
@@ -16,7 +16,7 @@ from ganzoo.loss import Penalty, Terms, TrainingPart, Turn
 from ganzoo.model import Model
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
-from ganzoo.training import identity
+from ganzoo.training import identity, part_state
 from ganzoo.training.batches import BatchStream
 from ganzoo.training.ema import EMA
 from ganzoo.training.experiment import Experiment
@@ -100,6 +100,8 @@ class TrainingState:
             self.playing = turn
             seen = self._real_batch(turn.player, real, shared)
             terms = turn.objective(self.model, seen, shared)
+            if not isinstance(terms, Terms):
+                raise TypeError(f"an objective must return ganzoo.Terms, not {terms!r:.80}")
             first = bool(terms.losses) and turn.player not in moved
             eager, lazy = self._joining(turn, step) if first else ({}, {})
             if eager:
@@ -156,8 +158,13 @@ class TrainingState:
         player = self.players[turn.player]
         for parameter in player.parameters:
             parameter.grad = None
-        # Only the player's parameters get gradients.
-        reduce(torch.add, terms.losses.values()).backward(inputs=player.parameters, retain_graph=retain_graph)
+        # Only the player's parameters get gradients; at(step) may have frozen some of them.
+        learning = [parameter for parameter in player.parameters if parameter.requires_grad]
+        if not learning:
+            return
+        reduce(torch.add, terms.losses.values()).backward(inputs=learning, retain_graph=retain_graph)
+        if all(parameter.grad is None for parameter in learning):
+            raise ValueError(f"{', '.join(terms.losses)}: no parameter of {turn.player!r} has an effect on it")
         if log_gradients:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
         player.move(step, self.total_steps, turn.rate(step) if turn.rate else 1.0)
@@ -196,7 +203,7 @@ class TrainingState:
                 raise NonFinite(f"the weight {name}", self.step, float("nan"))
         tensors, rest = randomness.global_state()
         trees = {f"optimizer.{name}": player.optimizer.state_dict() for name, player in self.players.items()}
-        trees |= {path: _saved(part) for path, part in self.experiment.training_parts.items()}
+        trees |= {path: part_state.saved(part) for path, part in self.experiment.training_parts.items()}
         trees |= {"rng": {**tensors, "noise": self.rng.get_state()}}
         packed, structure = checkpoint.pack(trees)
         return Checkpoint(
@@ -231,7 +238,7 @@ class TrainingState:
             self.at(saved.step)
             self.model.load_state_dict(saved.weights)
             for path, part in self.experiment.training_parts.items():
-                _restore(part, state[path])
+                part_state.restore(part, state[path])
             for name, player in self.players.items():
                 player.load_state_dict(state[f"optimizer.{name}"])
             if self.ema:
@@ -281,20 +288,3 @@ class TrainingState:
         finally:
             for module, mode in modes.items():  # one by one: a model may keep a part of itself in eval mode
                 module.training = mode
-
-
-def _saved(part: TrainingPart) -> dict[str, Tensor]:
-    """Return the state of a part without its frozen networks."""
-    frozen = tuple(f"{name}." for name in part.frozen_networks)
-    return {key: value for key, value in part.state_dict().items() if not key.startswith(frozen or ("\0",))}
-
-
-def _restore(part: TrainingPart, state: Mapping[str, Tensor]) -> None:
-    """Load what ``_saved`` returned.
-
-    Raises:
-        RuntimeError: it does not fit.
-    """
-    if state.keys() != _saved(part).keys():
-        raise RuntimeError(f"the state of {type(part).__name__} has different entries: {', '.join(sorted(state))}")
-    part.load_state_dict(dict(state), strict=False)

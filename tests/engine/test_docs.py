@@ -337,15 +337,16 @@ def test_the_plugin_of_the_chapter_works(tmp_path):
 
 
 def test_the_other_code_of_the_chapter_works():
+    code = blocks("docs/plugins.md", "python")
+    classes = ("Spiral", "Classified", "Flip", "Pretrained")
     spiral, classified, flip, pretrained = [
-        block for block in blocks("docs/plugins.md", "python") if block.startswith("class")
+        next(block for block in code if re.search(rf"^class {name}\b", block, re.M)) for name in classes
     ]
     names = {}
     imports = "from typing import Annotated\nimport torch\nfrom ganzoo import Option, TensorDataset\n"
     exec(imports + spiral, names)
     assert names["Spiral"](turns=2.0).fields["point"].shape == (2,)
-    imports = "from ganzoo_losses.classic import NonSaturating\nfrom torch.nn.functional import cross_entropy\n"
-    exec(imports + classified, names)
+    exec(classified, names)
     torch = names["torch"]
     heads, label = {"class": torch.zeros(5, 10)}, {"label": torch.arange(5)}
     for losses in (names["Classified"]().real_head_losses, names["Classified"]().fake_head_losses):
@@ -356,10 +357,7 @@ def test_the_other_code_of_the_chapter_works():
     mirrored = (flipped == images.flip(3)).all((1, 2, 3))
     assert 200 < mirrored.sum() < 300
     assert torch.equal(flipped[~mirrored], images[~mirrored])
-    imports = (
-        "from dataclasses import replace\nfrom torch.nn.functional import l1_loss\nfrom ganzoo import Terms, Turn\n"
-    )
-    exec(imports + pretrained, names)
+    exec(pretrained, names)
     due = {step: [turn.due(step) for turn in names["Pretrained"]().turns()] for step in (1000, 1001)}
     assert due == {1000: [True, False, False], 1001: [False, True, True]}
     assert names["Pretrained"].phases == (1001,)

@@ -31,9 +31,9 @@ ODD = {
     "no turns": ("loss", "def turns(self): return []", "at least one Turn"),
     "turns that fail": ("loss", "def turns(self): raise RuntimeError('no turns today')", "no turns today"),
     "turns that are nothing": ("loss", "def turns(self): return None", "TypeError"),
-    "a loss that is no scalar": ("loss", "def generator(self, fake, real): return fake", "scalar"),
-    "a loss that is no tensor": ("loss", "def generator(self, fake, real): return 1.0", "AttributeError"),
-    "a metric that is no tensor": ("loss", "def log_scores(self, real, fake): return {'x': 1.0}", "AttributeError"),
+    "a loss that is no scalar": ("loss", "def generator(self, fake, real): return fake", "one number"),
+    "a loss that is no tensor": ("loss", "def generator(self, fake, real): return 1.0", "must be a tensor"),
+    "a metric that is no tensor": ("loss", "def log_scores(self, real, fake): return {'x': 1.0}", "must be a tensor"),
     "a metric called step": (
         "loss",
         "def log_scores(self, real, fake): return {'step': real.mean()}",

@@ -233,7 +233,7 @@ def test_the_dry_run_plays_every_phase(zoo):
     good = build(zoo, recipe(loss="pretrained"))
     dry_run(TrainingState(good))
     good.loss.generator = lambda fake, real: {}["only after pretraining"]
-    with pytest.raises(UsageError, match="dry run of one step failed with KeyError: 'only after pretraining'"):
+    with pytest.raises(UsageError, match=r"failed with KeyError: 'only after pretraining' \(step 5, in the turn"):
         dry_run(TrainingState(good))
 
 

@@ -142,7 +142,7 @@ def test_only_the_generator_learns_in_pretraining(zoo, tmp_path):
         assert torch.equal(first[name], last[name]) == name.startswith("discriminator")
         assert not torch.equal(last[name], played[name])
     names = [sorted(key for key in line if key.startswith("loss/")) for line in run.metrics()]
-    assert names == [["loss/l1"]] * 4 + [["loss/content", "loss/discriminator", "loss/generator"]] * 4
+    assert names == [["loss/l1"]] * 4 + [["loss/discriminator", "loss/generator", "loss/generator-content"]] * 4
 
 
 def test_frozen_features_are_in_no_file_of_a_checkpoint(zoo, tmp_path):
