@@ -10,7 +10,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from ganzoo import recipes
 from ganzoo.errors import GanzooError, UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
@@ -97,7 +96,7 @@ def train(
     _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
     source = initial.read(Path(init)) if init is not None else None
-    chosen = find_recipe(zoo, recipe)
+    chosen = zoo.find(recipe)
     if (data := options.pop("data", None)) is not None:
         chosen = with_data(zoo, chosen, data)
     experiment = build(zoo, adapt(chosen, **options))
@@ -191,26 +190,6 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
     return replace(recipe, train={**train, **given})
 
 
-def find_recipe(zoo: Zoo, recipe: str | PathLike[str] | Recipe) -> Recipe:
-    """Return a recipe by name (or ``plugin/name``), or from a file: text that ends in .toml or names an existing file
-    is a path. The first part of a name is enough if only one recipe begins so: ``dcgan`` for ``dcgan-mnist``.
-
-    Raises:
-        UsageError: there is no such recipe or file, or it is malformed.
-    """
-    if isinstance(recipe, Recipe):
-        return recipe
-    if isinstance(recipe, PathLike) or is_recipe_file(recipe):
-        return recipes.read_one(Path(recipe))
-    names = [entry.name for entry in zoo.entries()]
-    if recipe not in names:
-        longer = [name for name in names if name.startswith(f"{recipe}-")]
-        if len(longer) > 1:
-            raise UsageError(f"Several recipes begin with {recipe!r}. Choose one: {', '.join(longer)}.")
-        recipe = longer[0] if longer else recipe
-    return zoo.recipe(recipe)
-
-
 def with_data(zoo: Zoo, recipe: Recipe, data: str) -> Recipe:
     """Return a recipe with another dataset.
 
@@ -250,11 +229,6 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str) -> Recipe:
         title=f"{recipe.title} on {title}".strip(),
         expect={},
     )
-
-
-def is_recipe_file(text: str) -> bool:
-    """Return whether what a user typed is the path of a recipe file, and not a name."""
-    return text.endswith(".toml") or Path(text).is_file()
 
 
 def _check_names(function: str, options: Iterable[str], known: type) -> None:

@@ -171,6 +171,12 @@ def read_one(path: Path) -> Recipe:
     return recipe
 
 
+def is_file(text: str) -> bool:
+    """Return whether what a user typed is the path of a recipe file, and not a name: it ends in .toml, or names an
+    existing file."""
+    return text.endswith(".toml") or Path(text).is_file()
+
+
 def to_toml(recipe: Recipe) -> str:
     """Return the text of a recipe file; ``read_one`` turns it into the same recipe."""
     table: dict[str, Any] = {key: getattr(recipe, key) for key in _TEXTS if getattr(recipe, key)}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, distributions
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,25 @@ class Zoo:
         recipe = self.entry(name).recipe
         assert isinstance(recipe, Recipe)
         return recipe
+
+    def find(self, recipe: str | PathLike[str] | Recipe) -> Recipe:
+        """Return a recipe by its name, or from its file.
+
+        Args:
+            recipe: a name, also ``plugin/name``, or only its beginning (``dcgan`` for ``dcgan-mnist``) if no other
+                recipe begins so; or the path of a recipe file; or a recipe, which is returned.
+
+        Raises:
+            UsageError: there is no such recipe or file, or it is malformed, or several begin so.
+        """
+        if isinstance(recipe, Recipe):
+            return recipe
+        if isinstance(recipe, PathLike) or recipes.is_file(recipe):
+            return recipes.read_one(Path(recipe))
+        longer = [] if recipe in self._entries else [name for name in self._entries if name.startswith(f"{recipe}-")]
+        if len(longer) > 1:
+            raise UsageError(f"Several recipes begin with {recipe!r}. Choose one: {', '.join(sorted(longer))}.")
+        return self.recipe(longer[0] if longer else recipe)
 
     def evidence(self, entry: Entry) -> Evidence:
         """Return the evidence of a recipe. A malformed file counts as no evidence and is listed in ``broken``."""

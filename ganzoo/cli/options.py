@@ -17,7 +17,7 @@ checkpoint = click.option(
     "--checkpoint", metavar="last|best|STEP", default="last", show_default=True, help="Checkpoint to use."
 )
 device = click.option(
-    "--device", metavar="auto|cpu|cuda|mps", default="auto", show_default=True, help="Where to compute."
+    "--device", metavar="auto|cpu|cuda[:N]|mps", default="auto", show_default=True, help="Where to compute."
 )
 
 _TRAINING: dict[str, Decorator] = {
@@ -27,7 +27,7 @@ _TRAINING: dict[str, Decorator] = {
     ),
     "batch_size": click.option("--batch-size", type=int, help="Examples per step."),
     "seed": click.option("--seed", type=int, help="Random seed."),
-    "device": click.option("--device", metavar="auto|cpu|cuda|mps", help="Where to train."),
+    "device": click.option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to train."),
     "data": click.option(
         "--data", metavar="NAME|PATH", help="Dataset to use instead of the recipe's, or a folder of pictures."
     ),

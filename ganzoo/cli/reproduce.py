@@ -100,9 +100,7 @@ def _check_replaced(before: Evidence, seeds: list[int], number: int, name: str) 
 
 def _find(zoo: Zoo, name: str) -> tuple[Recipe, Path]:
     """Return a recipe and its registry file."""
-    from ganzoo.api import is_recipe_file
-
-    if is_recipe_file(name):
+    if recipes.is_file(name):
         return recipes.read_one(Path(name)), Path(name)
     return zoo.recipe(name), zoo.entry(name).origin
 
@@ -120,7 +118,7 @@ def _changed(zoo: Zoo, recipe: Recipe, typed: str) -> Recipe:
         raise UsageError(f"{wrong}: {reason}") from error
     from ganzoo import api
 
-    if api.find_recipe(zoo, values.pop("recipe")).name != recipe.name:
+    if zoo.find(values.pop("recipe")).name != recipe.name:
         raise UsageError(f"{wrong}.")
     values.pop("out", None)
     return api.adapt(recipe, **values)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ganzoo.cli import options
+from ganzoo.zoo import Zoo
 
 if TYPE_CHECKING:
     from ganzoo import Run
@@ -29,9 +30,12 @@ def command(recipe: str, **arguments: Any) -> None:
     RECIPE is a name from 'ganzoo list', or a recipe file such as ./recipe.toml. 'ganzoo show RECIPE' lists every
     setting that --set accepts.
     """
+    zoo = Zoo()
+    chosen = zoo.find(recipe)  # before torch is imported: a mistyped name is answered at once
+
     from ganzoo import api
 
-    print_next_steps(api.train(recipe, **arguments))
+    print_next_steps(api.train(chosen, zoo=zoo, **arguments))
 
 
 def print_next_steps(run: "Run") -> None:

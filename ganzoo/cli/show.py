@@ -11,7 +11,7 @@ from ganzoo.cli import tables
 from ganzoo.cli.reproduce import print_evidence
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.parts import KINDS
-from ganzoo.recipes import PartChoice, Recipe, read_one
+from ganzoo.recipes import PartChoice, Recipe, is_file, read_one
 from ganzoo.zoo import Zoo
 
 _WITHOUT_OPTIONS = ("extractor", "command")
@@ -29,10 +29,8 @@ def command(name: str, source: bool) -> None:
     NAME is a recipe from 'ganzoo list', a recipe file, or a dataset, model, loss, penalty or metric from 'ganzoo list
     --kind'.
     """
-    from ganzoo.api import is_recipe_file
-
     zoo = Zoo()
-    if is_recipe_file(name):
+    if is_file(name):
         recipe, origin = read_one(Path(name)), Path(name)
     else:
         try:

@@ -78,7 +78,7 @@ def examine(
         UsageError: there is no such recipe, or the settings do not fit it.
     """
     zoo = zoo or Zoo()
-    unchanged = api.find_recipe(zoo, recipe)
+    unchanged = zoo.find(recipe)
     chosen = api.adapt(unchanged, settings=settings)
     if fixed := sorted((settings or {}).keys() & FIXED):
         raise UsageError(f"The checks set {fixed[0]} themselves: leave it out.")

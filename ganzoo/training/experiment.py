@@ -187,17 +187,19 @@ def build_model(zoo: Zoo, recipe: Recipe, fields: Mapping[str, Field]) -> Model:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` takes the first available of cuda, mps and cpu.
+    """Return the device of that name, such as ``cpu`` or ``cuda:1``; ``auto`` takes the first available of cuda, mps
+    and cpu.
 
     Raises:
         UsageError: this machine, or this build of torch, has no such device.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name not in (*available, "auto"):
-        raise unknown("device", name, (*available, "auto"))
     if name == "auto":
         name = next(device for device, there in available.items() if there)
-    if not available[name]:
+    kind, colon, number = name.partition(":")
+    if kind not in available or (colon and kind != "cuda") or (colon and not number.isdecimal()):
+        raise unknown("device", name, (*available, "auto"))
+    if not available[kind] or (number and int(number) >= torch.cuda.device_count()):
         raise UsageError(f"Device {name!r} is not available (torch {torch.__version__}). Use --device auto or cpu.")
     return torch.device(name)
 

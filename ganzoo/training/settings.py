@@ -14,7 +14,9 @@ class TrainSettings:
     steps: Annotated[int | None, Option("Total steps; overrides epochs", ge=1, le=10**12)] = None
     batch_size: Annotated[int, Option("Examples per step; the remainder of an epoch is dropped", ge=1, le=10**9)] = 64
     seed: Annotated[int, Option("Random seed", ge=0, lt=2**63)] = 0
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option("auto takes cuda, mps or cpu")] = "auto"
+    device: Annotated[
+        str, Option("auto (cuda, mps or cpu), cpu, mps, cuda, or one of several: cuda:1", pattern=r"^[a-z]+(:[0-9]+)?$")
+    ] = "auto"
     ema: Annotated[
         float, Option("Decay per step of the moving average of the weights; 0 keeps no average", ge=0, lt=1)
     ] = 0.0
