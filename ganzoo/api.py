@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -60,7 +60,7 @@ class TrainOptions(ResumeOptions, total=False):
 
     batch_size: int | None
     seed: int | None
-    data: str | None
+    data: str | PathLike[str] | None
     model: str | None
     loss: str | None
     penalties: Sequence[str] | None
@@ -78,7 +78,7 @@ def train(
     """Train a recipe and return the run.
 
     Args:
-        recipe: a name from the zoo (``"fc-mnist"``, or ``"dcgan"`` if one recipe begins with ``dcgan-``), the path of a
+        recipe: a name from the zoo (``"fc-mnist"``, or its first part if no other recipe begins so), the path of a
             recipe file, or a recipe.
         out: the run directory; ``runs/NAME/TIME`` if None.
         init: start from the weights of another run (its directory) or of a safetensors file. What fits by name and
@@ -190,7 +190,7 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
     return replace(recipe, train={**train, **given})
 
 
-def with_data(zoo: Zoo, recipe: Recipe, data: str) -> Recipe:
+def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str]) -> Recipe:
     """Return a recipe with another dataset.
 
     Args:
@@ -202,10 +202,13 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str) -> Recipe:
     Raises:
         UsageError: it is neither, or not exactly one dataset opens it.
     """
+    if not isinstance(data, str | PathLike):
+        raise UsageError(f"data must be the name of a dataset or a path, not {data!r}.")
+    data, train = fspath(data), {key: value for key, value in recipe.train.items() if key != "metrics"}
     path = Path(data).expanduser()
     try:
         zoo.part("data", data)
-        return recipe.with_part("data", data)
+        return recipe if data == recipe.data.name else replace(recipe.with_part("data", data), train=train)
     except UsageError:
         if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
             raise
@@ -224,7 +227,8 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str) -> Recipe:
     title = path.resolve().name
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
     return replace(
-        recipe.with_part("data", able[0]).with_setting("data.path", data),
+        recipe.with_part("data", able[0]).with_setting("data.path", str(path.absolute())),
+        train=train,
         name=f"{recipe.name.removesuffix(f'-{recipe.data.name}')}-{name}",
         title=f"{recipe.title} on {title}".strip(),
         expect={},

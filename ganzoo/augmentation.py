@@ -1,6 +1,6 @@
 """The augmentation interface: random changes of what a discriminator sees, so that it does not memorize the samples.
 
-Called when an experiment is built (``augment``) and by ``TrainingState`` in each step.
+``augment`` is called when an experiment is built; ``TrainingState`` calls ``real_batch`` in each step.
 """
 
 from collections.abc import Mapping
@@ -9,26 +9,27 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from ganzoo.data import Batch
+from ganzoo.errors import UsageError
 from ganzoo.loss import TrainingPart
 from ganzoo.model import Model
 
 
 class Augmentation(TrainingPart):
     """Random changes of what a discriminator sees in training. The generator's own output does not change. A recipe may
-    have several; they are applied in its order. Draw noise from torch's global generator, which is seeded, saved and
-    restored with the run. To adapt to the discriminator, implement ``observe_scores``.
+    have several; they are applied in the recipe's order. Draw noise from torch's global generator, which is seeded,
+    saved and restored with the run. To adapt to the discriminator, implement ``observe_scores``.
 
     Attributes:
-        player: the discriminator whose turns get ``real_batch``.
+        player: whose turns get the batch that ``real_batch`` returns. It has no effect on ``transform``.
     """
 
     player: str = "discriminator"
     required_methods: ClassVar[tuple[str, ...]] = ("discriminate",)
 
     def transform(self, sample: Tensor) -> Tensor:
-        """Return samples (n, *shape), changed. Called whenever ``discriminate`` is, by penalties too, with real
-        samples, generated ones, or both. It must be differentiable, because the generator's gradient passes through;
-        twice, if gradient penalties are to work."""
+        """Return samples (n, *shape), changed. In training mode, this is applied to the input of each
+        ``discriminate``, also in penalties: to real samples, generated ones, or both. The generator's gradient passes
+        through it, so it must be differentiable; for gradient penalties, twice differentiable."""
         return sample
 
     def real_batch(self, real: Batch, shared: Batch) -> Batch:
@@ -44,9 +45,16 @@ class Augmentation(TrainingPart):
 def augment(model: Model, augmentations: Mapping[str, Augmentation]) -> None:
     """Make a model's ``discriminate`` see changed samples in training mode, and unchanged ones in eval mode.
 
-    Its class is replaced by a subclass, so that a copy of the model is augmented by copies.
+    The class of the model is replaced by a subclass, so that a deep copy of the model uses copies of the augmentations.
+
+    Raises:
+        UsageError: the model does not support augmentations.
     """
+    if not augmentations:
+        return
     own: Any = type(model)
+    if not model.augmentable:
+        raise UsageError(f"The model {own.__name__} does not support augmentations. Leave them out.")
 
     def discriminate(self: Any, sample: Tensor, condition: Batch) -> Batch:
         if self.training:
@@ -57,4 +65,4 @@ def augment(model: Model, augmentations: Mapping[str, Augmentation]) -> None:
 
     changes = {"discriminate": discriminate, "__module__": own.__module__}
     model.__class__ = type(own.__name__, (own,), changes)
-    vars(model)["augmentations"] = tuple(augmentations.values())  # they are no part of its weights
+    vars(model)["augmentations"] = tuple(augmentations.values())  # they are not part of its state_dict

@@ -39,9 +39,10 @@ class Field:
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "meta", json.loads(json.dumps(dict(self.meta))))  # as a checkpoint returns it
+            plain = json.loads(json.dumps(dict(self.meta), allow_nan=False))  # as a checkpoint returns it
         except (TypeError, ValueError) as error:
             raise ValueError(f"the meta of a field must be JSON values: {error}") from error
+        object.__setattr__(self, "meta", plain)
 
     def plain(self) -> dict[str, Any]:
         """Return the field as JSON values; ``Field.of`` is the inverse."""

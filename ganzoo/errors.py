@@ -74,7 +74,7 @@ def explained(error: BaseException) -> str:
     return format_error(error) + (f" ({'; '.join(details)})" if details else "")
 
 
-_NOT_TO_BLAME = {"ganzoo", "torch", "pluggy", "pydantic", "numpy", *sys.stdlib_module_names} - {"__main__"}
+_NOT_TO_BLAME = {"ganzoo", "torch", "torchvision", "numpy", "PIL", "pluggy", "pydantic", *sys.stdlib_module_names}
 _MEMORY = ("Out of memory", "Use a smaller --batch-size, fewer samples, or --set train.cache_on_device=never")
 _SHORTAGES = {  # libraries raise RuntimeError for these; only the text tells them from mistakes in the code
     r"shared memory|unable to (write to file|mmap|open shared).*torch_": (

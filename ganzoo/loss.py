@@ -31,8 +31,9 @@ class Terms(NamedTuple):
     Attributes:
         losses: name -> scalar. The move minimizes their sum. Each is logged as ``loss/<name>``, averaged since the
             previous tick.
-        metrics: name -> scalar, logged under its own name.
-        scores: detached scores of real and of generated samples, (n, 1) each, for parts that observe them; or None.
+        metrics: name -> scalar, only logged, under its own name; averaged in the same way.
+        scores: detached scores of real and of generated samples, (n, k) each (k is 1 unless D scores patches), for
+            parts that observe them; or None.
     """
 
     losses: Mapping[str, Tensor]
@@ -51,7 +52,7 @@ class Turn:
         every: the turn is played in every Nth step (steps count from 1).
         after: ``after(model)`` is called without gradients after the move, for example to clip weights.
         when: ``when(step)`` says whether the turn is played in a step, for phases such as pretraining; None means
-            always. Step 0, which is the dry run's, is like step 1, but turns of every Nth step are played too.
+            always. In step 0 (a dry run), ``when`` gets 1, and turns with ``every`` above 1 are played too.
         rate: ``rate(step)`` multiplies the player's learning rate for this turn; None means 1.
     """
 
@@ -70,14 +71,15 @@ class Turn:
 class TrainingPart(nn.Module):
     """What losses, penalties and augmentations have in common.
 
-    The keyword-only arguments of the constructor are options (see ``ganzoo.Option``). Register state that must survive
-    a resume, such as an image pool, as a buffer; checkpoints save buffers.
+    The keyword-only arguments of the constructor are options (see ``ganzoo.Option``). If state must survive a
+    resume, such as an image pool, register it as a buffer: checkpoints save buffers.
 
     Attributes:
         required_fields: batch fields it reads besides the target.
         required_methods: methods or attributes it needs from the model, such as ``("discriminate",)``; checked before
             training.
-        frozen_networks: submodules that never change, such as pretrained features; checkpoints leave them out.
+        frozen_networks: submodules that never change, such as a pretrained feature extractor; checkpoints leave them
+            out.
         phases: steps at which its behavior changes. The dry run and ``ganzoo check`` also play a step of each phase.
     """
 
@@ -87,20 +89,20 @@ class TrainingPart(nn.Module):
     phases: tuple[int, ...] = ()
 
     def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
-        """Called once, when all parts are built, before weights are restored or copied (``--init``). Register buffers
-        here that have the shape of the data or of the model. Raise ``ValueError`` if the part does not fit them, and
-        say what would."""
+        """Called once, after all parts are built and before weights are restored or copied (``--init``). Register
+        buffers here whose shapes depend on the data or on the model. Raise ``ValueError`` if the part does not fit
+        them, and say what would."""
 
     def at(self, step: int) -> None:
-        """Called before each step with its number, and with the step of a checkpoint before it is loaded."""
+        """Called before each step, with its number, and before a checkpoint is loaded, with that checkpoint's step."""
 
     def observe_scores(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor] | None:
-        """Called without gradients after the move of each turn that reports scores: those of an adversarial loss's
-        discriminator. Use it to update buffers, such as running means.
+        """Called under ``torch.no_grad()`` after the move of each turn that reports scores; in an adversarial loss,
+        these are the turns of the discriminator. Use it to update buffers, such as running means.
 
         Args:
-            real: detached scores (n, 1) of real samples.
-            fake: detached scores (n, 1) of generated samples.
+            real: detached scores (n, k) of real samples; k is 1 unless the discriminator scores patches.
+            fake: detached scores (n, k) of generated samples.
 
         Returns:
             name -> scalar to log, or None.
@@ -155,21 +157,22 @@ class Penalty(TrainingPart, ABC):
         Args:
             model: the networks.
             real: the real batch.
-            shared: what ``prepare_step`` of the loss returned; ``shared["fake"]`` are the generated samples if the loss
-                is adversarial.
+            shared: what ``prepare_step`` of the loss returned; ``shared["fake"]`` holds the generated samples if the
+                loss is adversarial.
         """
 
     def after(self, model: Model) -> None:
-        """Called without gradients at the end of each turn in which the penalty is minimized."""
+        """Called under ``torch.no_grad()`` after each move that the penalty joins, or after its own move if it is lazy;
+        also if ``term`` returned None."""
 
 
 class AdversarialLoss(Loss):
-    """The usual game: the discriminator moves on real samples and detached generated ones, then the generator moves on
-    **the same generated samples** against the updated discriminator. A subclass implements two pure functions of scores
-    (logits), and optionally losses for the additional heads of ``discriminate``.
+    """The usual game: the discriminator moves, given real samples and detached generated ones; then the generator
+    moves, given **the same generated samples** and the updated discriminator. A subclass implements two pure functions
+    of scores, and optionally losses for the additional heads of ``discriminate``.
 
     Attributes:
-        relativistic: whether ``generator`` needs the scores of real samples; they are computed only then.
+        relativistic: whether ``generator`` needs the scores of real samples; if not, its turn does not compute them.
     """
 
     required_methods: ClassVar[tuple[str, ...]] = ("sample_latent", "generate", "discriminate")
@@ -181,12 +184,12 @@ class AdversarialLoss(Loss):
 
     @abstractmethod
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor | None:
-        """Return the scalar that the discriminator minimizes, from scores (n, 1) of real and generated samples; None if
+        """Return the scalar that the discriminator minimizes, from scores (n, k) of real and generated samples; None if
         it minimizes only the other losses below."""
 
     @abstractmethod
     def generator(self, fake: Tensor, real: Tensor | None) -> Tensor | None:
-        """Return the scalar that the generator minimizes, from scores (n, 1); None if it minimizes only the other
+        """Return the scalar that the generator minimizes, from scores (n, k); None if it minimizes only the other
         losses below. ``real`` is None unless the loss is ``relativistic``."""
 
     def log_scores(self, real: Tensor, fake: Tensor) -> Mapping[str, Tensor]:
@@ -231,7 +234,7 @@ class AdversarialLoss(Loss):
         Args:
             model: the networks.
             real: the real batch.
-            shared: ``shared["fake"]`` are the generated samples; the rest is what they were generated from.
+            shared: ``shared["fake"]`` holds the generated samples; the rest is what they were generated from.
         """
         return {}
 
@@ -250,10 +253,7 @@ class AdversarialLoss(Loss):
     def _discriminator_turn(self, model: Model, real: Batch, shared: Batch) -> Terms:
         on_real, on_fake = _discriminate_both(model, real, shared)  # both: head -> (n, ...)
         losses = _named("discriminator", self.discriminator(on_real["score"], on_fake["score"]))
-        losses |= {f"discriminator-{name}": loss for name, loss in self.real_head_losses(on_real, real).items()}
-        for name, loss in self.fake_head_losses(on_fake, shared).items():  # a name used for real and fake is summed
-            key = f"discriminator-{name}"
-            losses[key] = losses[key] + loss if key in losses else loss
+        _add(losses, "discriminator", self.real_head_losses(on_real, real), self.fake_head_losses(on_fake, shared))
         scores = on_real["score"].detach(), on_fake["score"].detach()
         return Terms(losses, self.log_scores(*scores), scores)
 
@@ -261,14 +261,16 @@ class AdversarialLoss(Loss):
         on_real = model.discriminate(real[model.target], real) if self.relativistic else None
         on_fake = model.discriminate(shared["fake"], shared)
         losses = _named("generator", self.generator(on_fake["score"], on_real["score"] if on_real else None))
-        others = [
-            self.fake_head_losses(on_fake, shared),
-            self.generator_head_losses(on_fake, shared, on_real),
-            self.generator_losses(model, real, shared),
-        ]
-        for name, loss in chain.from_iterable(found.items() for found in others):
-            losses[f"generator-{name}"] = loss
+        on_heads = self.fake_head_losses(on_fake, shared), self.generator_head_losses(on_fake, shared, on_real)
+        _add(losses, "generator", *on_heads, self.generator_losses(model, real, shared))
         return Terms(losses)
+
+
+def _add(losses: dict[str, Tensor], player: str, *others: Mapping[str, Tensor]) -> None:
+    """Add the other losses of a player. Those of one name are summed."""
+    for name, loss in chain.from_iterable(found.items() for found in others):
+        key = f"{player}-{name}"
+        losses[key] = losses[key] + loss if key in losses else loss
 
 
 def _named(name: str, loss: Tensor | None) -> dict[str, Tensor]:

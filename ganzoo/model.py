@@ -28,6 +28,8 @@ class Model(nn.Module, ABC):
             dataset are skipped.
         batch_dependent: whether ``discriminate`` mixes the samples of a batch, as batch normalization does. Set it to
             False if it does not: real and generated samples then share one pass, which is faster.
+        augmentable: whether augmentations of what ``discriminate`` sees suit it. Set it to False if the discriminator
+            sees more than the samples, or if there are other discriminators.
         ema_networks: the networks to average (``train.ema``); samples come from the averages.
         latent_distributions: how ``sample_latent`` draws each floating-point latent; used only to describe an exported
             file.
@@ -45,6 +47,7 @@ class Model(nn.Module, ABC):
     condition_fields: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     batch_dependent: bool = True
+    augmentable: ClassVar[bool] = True
     ema_networks: ClassVar[tuple[str, ...]] = ("generator",)
     latent_distributions: ClassVar[Mapping[str, Literal["normal", "uniform"]]] = {"z": "normal"}
     phases: tuple[int, ...] = ()

@@ -102,9 +102,10 @@ def _schema(part: Callable[..., Any]) -> type[pydantic.BaseModel]:
             raise UsageError(
                 f"The option {option.name!r} of {name} has a default that is not finite. Use None instead."
             )
-        if option.name == "name":
+        if option.name == "name" or (option.name == "player" and hasattr(part, "player")):
             raise UsageError(
-                f"{name} has an option called 'name', which a recipe uses for the name of the part. Rename it."
+                f"{name} has an option called {option.name!r}, which a recipe uses for the {option.name} of the part. "
+                "Rename it."
             )
     written = types.SimpleNamespace(__annotations__={option.name: option.annotation for option in options})
     config = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=())

@@ -25,6 +25,7 @@ _PAPER: dict[str, type] = {"title": str, "authors": str, "year": int, "url": str
 _SETTINGS = (*LISTS, "optimizer", "train")
 _KEYS = (*_TEXTS, *PARTS, *_SETTINGS, "paper", "expect")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LABEL = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)?")
 _BOUND = re.compile(r"(<=|>=)\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)")
 
 Settings = Mapping[str, Any]
@@ -94,6 +95,8 @@ class Recipe:
         for table, kind in LISTS.items():
             for label, values in getattr(self, table).items():
                 path = f"{table}.{label}"
+                if not _LABEL.fullmatch(label):
+                    raise UsageError(f"{label!r} in {table} must consist of letters, digits, '_' and '-'.")
                 if not isinstance(values, Mapping):
                     raise UsageError(f"{path} = {values!r} must be a table of options: write {path}.OPTION=VALUE.")
                 options = {key: value for key, value in values.items() if key not in ("name", "player")}
@@ -103,8 +106,11 @@ class Recipe:
     def with_listed(self, table: str, names: Sequence[str]) -> "Recipe":
         """Return this recipe with exactly these ``penalties`` or ``augmentations``. Those that it already has keep
         their options."""
-        present = getattr(self, table)
-        return self._changed(table, {name: present.get(name, {}) for name in names if name != "none"})
+        present, chosen = getattr(self, table), dict[str, Any]()
+        for name in names if "none" not in names else ():
+            used = {k: v for k, v in present.items() if k == name or (isinstance(v, Mapping) and v.get("name") == name)}
+            chosen |= used or {name: {}}
+        return self._changed(table, chosen)
 
     def with_setting(self, path: str, value: Any) -> "Recipe":
         """Return this recipe with one setting changed, such as ``model.latent_dim`` or

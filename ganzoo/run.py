@@ -81,7 +81,9 @@ class Run:
             dataset, _ = self.dataset(for_evaluation=True)
             real = draw.real(dataset, n, seed)
         rng = randomness.generator(seed, "samples")
-        batches = list(draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed))
+        with randomness.preserved():  # preparing input images may be random
+            randomness.seed_global(randomness.derive(seed, "samples"))
+            batches = list(draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed))
         drawn = {self.model.target: torch.cat([sample for sample, _ in batches])}
         if self._has_labels():
             drawn["label"] = torch.cat([others["label"] for _, others in batches])
@@ -205,7 +207,7 @@ class Run:
         """
         if not self._has_labels():
             raise UsageError(f"The model {self.recipe.model.name!r} has no classes to choose from: it takes no label.")
-        if label in self.class_names:
+        if str(label) in self.class_names:
             return self.class_names.index(str(label))
         classes = self.fields["label"].classes if "label" in self.fields else None
         number = int(label) if re.fullmatch("-?[0-9]{1,9}", str(label)) else None

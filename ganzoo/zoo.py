@@ -127,8 +127,8 @@ class Zoo:
         """Return a recipe by its name, or from its file.
 
         Args:
-            recipe: a name, also ``plugin/name``, or only its beginning (``dcgan`` for ``dcgan-mnist``) if no other
-                recipe begins so; or the path of a recipe file; or a recipe, which is returned.
+            recipe: a name, also ``plugin/name``, or only its first part if no other recipe
+                begins so; or the path of a recipe file; or a recipe, which is returned.
 
         Raises:
             UsageError: there is no such recipe or file, or it is malformed, or several begin so.

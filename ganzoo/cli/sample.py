@@ -51,10 +51,9 @@ def command(
         raise UsageError(f"The format of {out} is unclear: give a {_listed(formats)} file, or a folder.")
     drawn = run.draw(number, seed, label=label)
     samples = drawn[run.model.target]
-    pictures = run.pictures(samples)
-    out = out or directory / (f"samples{formats[0]}" if formats and pictures is None else "grid.png")
+    out = out or directory / (f"samples{formats[0]}" if formats and run.pictures(samples[:1]) is None else "grid.png")
     try:
-        _write(run, samples, drawn.get("label"), pictures, out)
+        _write(run, samples, drawn.get("label"), out)
     except OSError as error:
         raise GanzooError(f"Cannot write {out}: {error.strerror or error}.") from error
     click.echo(f"{number} samples of step {run.step}: {out}")
@@ -80,7 +79,7 @@ def _check_place(out: Path) -> None:
         check_new_folder(out, "-o")
 
 
-def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", pictures: "Tensor | None", out: Path) -> None:
+def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", out: Path) -> None:
     import numpy as np
     import torch
 
@@ -100,7 +99,7 @@ def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", pictures: "Te
         write_atomically(out, buffer.getvalue())
     elif kind in run.dataset_class.formats:
         write_atomically(out, run.dataset_class.encode(samples, run.fields[run.model.target], kind))
-    elif pictures is None or (kind != ".png" and len(pictures) != len(samples)):
+    elif (pictures := run.pictures(samples)) is None or (kind != ".png" and len(pictures) != len(samples)):
         known = _listed(run.dataset_class.formats, _FORMATS[1:])
         raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be saved as images; use {known}.")
     elif kind == ".png":

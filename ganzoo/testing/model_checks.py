@@ -38,9 +38,10 @@ def optional_methods_are_spelled_right(harness: Harness) -> str:
         own = {name for cls in classes if cls.__module__.partition(".")[0] != "ganzoo" for name in vars(cls)}
         offered = {name for cls in classes if cls.__module__.partition(".")[0] == "ganzoo" for name in vars(cls)}
         missing = {name for name in offered - own if not name.startswith("_")}
-        methods = {name for name in own - offered if callable(getattr(type(part), name)) and name[0] != "_"}
+        extra = own - offered - set(dir(torch.nn.Module))
+        methods = {name for name in extra if callable(getattr(type(part), name)) and name[0] != "_"}
         count += len(methods)
-        for name in sorted(methods - set(dir(torch.nn.Module))):
+        for name in sorted(methods):
             if close := get_close_matches(name, missing, n=1, cutoff=0.85):
                 remedy = f"If it is meant to be {close[0]}(), rename it; otherwise choose another name."
                 raise Problem(f"{type(part).__name__} has a method {name}(), which ganzoo never calls", remedy)

@@ -30,7 +30,8 @@ def moves_change_their_player_only(harness: Harness) -> str:
 def every_parameter_learns(harness: Harness) -> str:
     """Every parameter that is not frozen belongs to a player, and gets a gradient in one of its moves in some phase."""
     started, learning, owned = train_to(harness.state(), 2), set[str](), set[str]()
-    for number, phase, lazy in product(range(len(harness.turns)), harness.phases, (False, True)):
+    laziness = (False, True) if any(p.every > 1 for p in harness.experiment.penalties.values()) else (False,)
+    for number, phase, lazy in product(range(len(harness.turns)), harness.phases, laziness):
         state = harness.state()
         state.load_state_dict(started)
         if not lazy:  # the gradients that remain are those of the last move: once with lazy penalties, once without

@@ -109,8 +109,7 @@ def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experimen
             with parts[path].blamed():
                 term.meet(model, dataset.fields)
             fit.check_declarations(parts[path], term, model.players)
-        if augmentations:
-            augment(model, augmentations)
+        augment(model, augmentations)
 
     resolved = _resolved(recipe, parts, settings, optimizers)
     for module in (model, *terms.values()):

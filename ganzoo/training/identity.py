@@ -27,7 +27,12 @@ Change = dict[str, Any]
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """Return all settings of a resolved recipe as JSON values."""
     parts = {kind: {"name": part.name, **part.options} for kind in PARTS for part in (_choice(recipe, kind),)}
-    return {**parts, **{name: dict(getattr(recipe, name)) for name in (*LISTS, "optimizer", "train")}}
+    lists: dict[str, dict[str, Any]] = {table: {} for table in LISTS}
+    for kind, path, choice in recipe.parts():
+        if kind not in parts:
+            table, _, label = path.partition(".")
+            lists[table][label] = {"name": choice.name, "player": choice.player, **choice.options}
+    return {**parts, **lists, "optimizer": dict(recipe.optimizer), "train": dict(recipe.train)}
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
@@ -122,7 +127,7 @@ def changed_data(saved: Mapping[str, Any], facts: Mapping[str, Any], accept: boo
         UsageError: it is another dataset.
     """
     before = saved.get("data") or {"fields": saved.get("fields", facts["fields"])}  # older ones have the fields only
-    if all(facts.get(key) == value for key, value in before.items()):
+    if all(facts.get(key, value) == value for key, value in before.items()):
         return []
     fits = _shapes(before) == _shapes(facts)
     if not (fits and accept):

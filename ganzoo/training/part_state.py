@@ -10,7 +10,7 @@ from ganzoo.loss import TrainingPart
 def saved(part: TrainingPart) -> dict[str, Tensor]:
     """Return the state of a part without its frozen networks."""
     frozen = tuple(f"{name}." for name in part.frozen_networks)
-    return {key: value for key, value in part.state_dict().items() if not key.startswith(frozen or ("\0",))}
+    return {key: value for key, value in part.state_dict().items() if not key.startswith(frozen)}
 
 
 def restore(part: TrainingPart, state: Mapping[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The state of a run, and one step of it: networks, players, random generators, and the position in the run."""
+"""The state of a run (networks, players, random generators, position), and the training step that changes it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,7 +27,7 @@ from ganzoo.training.turns import build_turns, joined, penalty_terms
 
 
 class TrainingState:
-    """An experiment in training.
+    """The state of an experiment while it is trained.
 
     Args:
         experiment: what is trained.
@@ -35,6 +35,7 @@ class TrainingState:
 
     Attributes:
         step: number of steps done.
+        moves: player -> number of steps in which it has moved.
         seconds: seconds spent training, over all sessions.
         saved_step: step of the last checkpoint; None before the first.
         accept_new_data: load a checkpoint of a run on another dataset if the networks fit it.
@@ -42,7 +43,7 @@ class TrainingState:
         origin: what the initial weights were copied from; see initial.py. None if they are random.
         rollbacks: how often the run returned to an earlier checkpoint, with new noise, after an alarm.
         best: metric, value and step of the best checkpoint, or None.
-        rng: the source of all noise in the losses.
+        rng: the random generator that ``prepare_step`` gets; latents are drawn from it.
         phases: steps at which a part changes its behavior, 0 first.
         score_listeners: the parts that observe scores, by the paths of their settings.
         reports_scores: whether the loss has reported scores to them.
@@ -70,7 +71,7 @@ class TrainingState:
         self.players = build_players(self.model, experiment.optimizers)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
         self.rng = randomness.generator(seed, "noise", device=device)
-        self.step = 0
+        self.step, self.moves = 0, dict[str, int]()
         self.seconds = 0.0
         self.saved_step: int | None = None
         self.accept_new_data = False
@@ -84,7 +85,8 @@ class TrainingState:
             self.global_random = randomness.global_state()
 
     def train_step(self, step: int, real: Batch, buffer: ScalarBuffer, log_gradients: bool = False) -> None:
-        """Play every turn that is due. Each moves its player once, on the player's parameters and no others.
+        """Play every turn that is due. A turn makes one optimizer step on the parameters of its player and no others;
+        none if it has no losses. Lazy penalties add moves of their own.
 
         Args:
             step: the number of the step, from 1; 0 in a dry run.
@@ -111,7 +113,9 @@ class TrainingState:
             if not terms.losses:
                 continue
             self._move(step, turn, terms, buffer, log_gradients, retain_graph=number < len(due) or bool(lazy))
-            moved.add(turn.player)
+            if first:
+                moved.add(turn.player)
+                self.moves[turn.player] = self.moves.get(turn.player, 0) + 1
             buffer.add(step, self._observed(terms.scores))
             self._after(turn.after, *(penalty.after for penalty in eager.values()))
             for name, penalty in lazy.items():
@@ -136,7 +140,7 @@ class TrainingState:
         return real
 
     def _observed(self, scores: tuple[Tensor, Tensor] | None) -> dict[str, Tensor]:
-        """Tell the parts that observe scores those of a turn, and return what they log."""
+        """Pass the scores of a turn to the parts that observe scores, and return what these log."""
         found: dict[str, Tensor] = {}
         if scores and self.score_listeners:
             self.reports_scores = True
@@ -149,7 +153,8 @@ class TrainingState:
         """Return the penalties that join a move, and the lazy ones that follow it."""
         own = {name: penalty for name, penalty in self.penalties.items() if penalty.player == turn.player}
         eager = {name: penalty for name, penalty in own.items() if penalty.every == 1}
-        lazy = {n: p for n, p in own.items() if p.every > 1 and step % (turn.every * p.every) == 0}
+        number = self.moves.get(turn.player, 0) + 1 if step else 0
+        lazy = {name: penalty for name, penalty in own.items() if penalty.every > 1 and number % penalty.every == 0}
         return eager, lazy
 
     def _move(
@@ -167,9 +172,9 @@ class TrainingState:
             raise ValueError(f"{', '.join(terms.losses)}: no parameter of {turn.player!r} has an effect on it")
         if log_gradients:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
-        player.move(step, self.total_steps, turn.rate(step) if turn.rate else 1.0)
+        player.move(step, self.total_steps, turn.rate(max(1, step)) if turn.rate else 1.0)
         if retain_graph:
-            # Fused optimizers change weights without telling autograd, which must refuse graphs from before.
+            # Fused optimizers change weights without telling autograd. With new versions, it refuses older graphs.
             for parameter in player.parameters:
                 torch.autograd.graph.increment_version(parameter)
 
@@ -218,6 +223,7 @@ class TrainingState:
                 "changes": self.changes,
                 "init": self.origin,
                 "seconds": self.seconds,
+                "moves": self.moves,
                 "best": self.best,
                 "rollbacks": self.rollbacks,
                 "random": rest,
@@ -250,6 +256,7 @@ class TrainingState:
             self.changes = [*saved.rest.get("changes", []), *changes]
             self.origin = saved.rest.get("init")
             self.saved_step, self.rollbacks = saved.step, saved.rest.get("rollbacks", 0)
+            self.moves = dict(saved.rest.get("moves", dict.fromkeys(self.players, saved.step)))
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
 
@@ -267,8 +274,8 @@ class TrainingState:
         ]
 
     def roll_back(self, saved: Checkpoint) -> None:
-        """Return to a checkpoint, and draw different noise from there on. It depends on the seed and on the number of
-        rollbacks."""
+        """Return to a checkpoint, and draw different noise from there on. The noise depends on the seed and on the
+        number of rollbacks."""
         count, seed = self.rollbacks + 1, self.settings.seed
         self.load_state_dict(saved)
         self.rollbacks = count

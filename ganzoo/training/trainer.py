@@ -99,10 +99,10 @@ class Trainer:
             ending = ("interrupted", str(stop))
             raise
         except BaseException as error:
-            reason, explained = self._explain(error)
+            reason, told = self._explain(error)
             ending = ("interrupted" if isinstance(error, KeyboardInterrupt) else "failed", reason)
-            if explained:
-                raise explained from error
+            if told:
+                raise told from error
             raise
         finally:
             self._end(*ending)

@@ -46,5 +46,5 @@ def penalty_terms(penalties: Mapping[str, Penalty], model: Model, real: Batch, s
             error.add_note(f"in the penalty {name!r}")
             raise
         if term is not None:
-            losses[name.rpartition("/")[2]] = term * (penalty.weight * penalty.every)
+            losses[name] = term * (penalty.weight * penalty.every)
     return Terms(losses)

@@ -37,6 +37,10 @@ def test_a_head_loss_of_real_and_of_generated_samples_with_one_name_is_their_sum
     apart = toys.Classed().turns()[0].objective(state.model, real, shared).losses
     together = SameName().turns()[0].objective(state.model, real, shared).losses
     assert set(together) == {"discriminator", "discriminator-class"}
+    loss = SameName()
+    loss.generator_losses = lambda model, real, shared: {"class": torch.ones(())}
+    summed = loss.turns()[1].objective(state.model, real, shared).losses["generator-class"]
+    assert torch.equal(summed, SameName().turns()[1].objective(state.model, real, shared).losses["generator-class"] + 1)
     expected = apart["discriminator-class-real"] + apart["discriminator-class"]
     assert torch.equal(together["discriminator-class"], expected)
     assert torch.equal(together["discriminator"], apart["discriminator"])

@@ -65,6 +65,15 @@ class Mirrored(toys.Pairs):
         return {**batch, "image": torch.where(chosen, batch["image"].flip(3), batch["image"])}
 
 
+class Negatives(toys.Pairs):
+    """Half of its negatives are mirrored, at random."""
+
+    def prepare(self, stored):
+        batch = super().prepare(stored)
+        chosen = torch.rand(len(batch["negative"]), 1, 1, 1) < 0.5
+        return {**batch, "negative": torch.where(chosen, batch["negative"].flip(3), batch["negative"])}
+
+
 class Disordered(TensorDataset):
     """Its order is not one."""
 
@@ -127,7 +136,12 @@ class Watching(toys.Nothing):
 PARTS = {
     "optimizers": {"lion": "Lion", "without-rate": "WithoutRate"},
     "augmentations": {"brighter": "Brighter"},
-    "datasets": {"oversampled": "Oversampled", "mirrored": "Mirrored", "disordered": "Disordered"},
+    "datasets": {
+        "oversampled": "Oversampled",
+        "mirrored": "Mirrored",
+        "negatives": "Negatives",
+        "disordered": "Disordered",
+    },
     "losses": {"silent": "Silent"},
     "penalties": {"watching": "Watching"},
 }
@@ -163,6 +177,42 @@ def test_a_penalty_serves_twice_and_for_either_player(zoo, tmp_path):
     turns = "\n".join(source_of(zoo, run.recipe).turns)
     assert "discriminator, every 2 steps: minimizes the penalty `far`" in turns
     assert "generator, every step: minimizes the loss `classed` + the penalty `clip-g`" in turns
+
+
+@pytest.mark.parametrize("change", [{"name": "r2"}, {"player": "generator"}])
+def test_another_penalty_or_player_of_one_label_is_not_resumed(zoo, tmp_path, change):
+    run = ganzoo.train(labeled(penalties={"r1": {}}), steps=2, out=tmp_path / "run", zoo=zoo)
+    file = run.directory / "recipe.toml"
+    ((key, value),) = change.items()
+    file.write_text(file.read_text().replace("[toy.penalties.r1]\n", f'[toy.penalties.r1]\n{key} = "{value}"\n'))
+    with pytest.raises(UsageError, match=rf"trained with penalties\.r1\.{key} ="):
+        ganzoo.resume(run.directory, steps=3, zoo=zoo)
+
+
+def test_a_penalty_that_is_asked_for_by_its_name_keeps_its_options():
+    recipe = labeled(penalties={"near": {"name": "r1", "weight": 3.0}, "clip": {}})
+    assert recipe.with_listed("penalties", ["r1"]).penalties == {"near": {"name": "r1", "weight": 3.0}}
+    assert recipe.with_listed("penalties", ["clip", "r2"]).penalties == {"clip": {}, "r2": {}}
+
+
+def test_a_lazy_penalty_follows_every_nth_move_whenever_its_player_moves(zoo, tmp_path):
+    state = TrainingState(build(zoo, labeled(penalties={"r1": {"every": 2}})))
+    state.turns = tuple(replace(turn, when=lambda step: step % 2 == 1) for turn in state.turns)
+    lazy = []
+    for step in range(1, 13):
+        state.train_step(step, state.stream.fixed_examples(8), buffer := ScalarBuffer())
+        state.step = step
+        if "loss/r1" in buffer.pop_means():
+            lazy.append(step)
+    assert lazy == [3, 7, 11]
+    other = TrainingState(build(zoo, labeled(penalties={"r1": {"every": 2}})))
+    other.load_state_dict(state.state_dict())
+    assert other.moves == {"discriminator": 6, "generator": 6}
+
+
+def test_labels_are_plain(zoo):
+    with pytest.raises(UsageError, match=r"'b\.c' in penalties must consist of letters, digits"):
+        build(zoo, labeled(penalties={"b.c": {"name": "r1"}}))
 
 
 def test_names_and_players_are_checked(zoo):
@@ -267,6 +317,16 @@ def test_a_dataset_may_prepare_its_batches_at_random(zoo, tmp_path):
     assert torch.equal(first["image"], second["image"])
 
 
+def test_samples_depend_on_the_seed_only_if_their_inputs_are_prepared_at_random(zoo, tmp_path):
+    recipe = toys.recipe("translator", data="negatives")
+    run = ganzoo.train(recipe, steps=2, out=tmp_path / "run", zoo=zoo)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first, second = run.sample(16, seed=1), run.sample(16, seed=1)
+    assert torch.equal(first, second)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("kind", ["short", "outside", "floats", "list"])
 def test_an_order_that_is_none_is_found_in_the_dry_run(zoo, kind):
     recipe = replace(labeled(), data=replace(labeled().data, name="disordered", options={"kind": kind}))
@@ -314,6 +374,12 @@ def test_two_augmentations_are_applied_in_the_order_of_the_recipe_and_their_stat
 def test_an_augmentation_that_observes_scores_needs_a_loss_that_reports_them(zoo):
     with pytest.raises(UsageError, match=r"augmentations\.brighter observes .* and the loss 'silent' reports none"):
         dry_run(TrainingState(build(zoo, labeled(loss="silent", augmentations={"brighter": {}}))))
+
+
+def test_models_whose_discriminator_sees_more_are_not_augmented(zoo):
+    recipe = replace(zoo.recipe("bigan-mnist"), augmentations={"instance-noise": {}})
+    with pytest.raises(UsageError, match="The model BiGAN does not support augmentations"):
+        build(zoo, recipe.with_setting("data.split", "test"))
 
 
 def test_augmented_recipes_conform(zoo):

@@ -218,8 +218,10 @@ def test_a_resting_player_gets_no_penalty(zoo):
 
 def test_a_lazy_penalty_rests_with_its_player(zoo):
     state = TrainingState(build(zoo, recipe(loss="resting", penalties={"counted": {"every": 2}})))
-    play(state, 4)  # due in steps 2 and 4, in which the player rests
+    play(state, 2)  # the player rests in step 2, and makes its second move in step 3
     assert state.penalties["counted"].asked == state.penalties["counted"].told == 0
+    state.train_step(3, state.stream.fixed_examples(8), ScalarBuffer())
+    assert state.penalties["counted"].asked == state.penalties["counted"].told == 1
 
 
 def test_a_penalty_joins_the_first_turn_that_moves(zoo):

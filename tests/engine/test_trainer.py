@@ -63,7 +63,8 @@ class Auction(Loss):
         self.rounds += 1
         self.movers = movers
         with torch.set_grad_enabled("painter" in movers):
-            return {"fake": model.generate(model.sample_latent(len(real["point"]), rng))}
+            latent = model.sample_latent(len(real["point"]), rng)
+            return {**latent, "fake": model.generate(latent)}
 
     def criticize(self, model, real, shared):
         score = model.eye(shared["fake"].detach()) - model.eye(real["point"])
@@ -73,7 +74,8 @@ class Auction(Loss):
         return Terms({"collector": (model.purse(real["point"]) * model.shared).square().mean()})
 
     def paint(self, model, real, shared):
-        return Terms({"painter": -model.eye(shared["fake"]).mean()})
+        fake = model.generate(shared)  # anew: the collector may have changed what they share
+        return Terms({"painter": -model.eye(fake).mean()})
 
 
 @pytest.fixture

@@ -15,8 +15,10 @@ from tests import toys
 
 
 def _weight(zoo, penalties, step):
-    """Return the discriminator's weights before and after one step, and the state."""
+    """Return the discriminator's weights before and after one step, in which it moves for the ``step``th time, and the
+    state."""
     state = TrainingState(build(zoo, toys.recipe(penalties=penalties)))
+    state.moves["discriminator"] = step - 1
     before = state.model.discriminator[1].weight.detach().clone()
     with ganzoo.randomness.preserved():
         state.train_step(step, state.stream.fixed_examples(8), ScalarBuffer())

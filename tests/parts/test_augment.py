@@ -149,7 +149,7 @@ def test_apa_shows_fakes_as_real_with_their_labels_to_the_discriminator_only(toy
     apa.meet(_model(), IMAGE)
     apa.probability.fill_(0.25)
     n = 2000
-    real = {"image": torch.ones(n, 3, 2, 2), "label": torch.ones(n), "other": torch.ones(n)}
+    real = {"image": torch.ones(n, 3, 2, 2), "label": torch.ones(n)}
     shared = {"fake": torch.zeros(n, 3, 2, 2, requires_grad=True), "label": torch.zeros(n), "z": torch.zeros(n, 2)}
     seen = apa.real_batch(real, shared)
     assert seen.keys() == real.keys()
@@ -157,7 +157,8 @@ def test_apa_shows_fakes_as_real_with_their_labels_to_the_discriminator_only(toy
     replaced = seen["image"][:, 0, 0, 0] == 0
     assert replaced.double().mean().item() == pytest.approx(0.25, abs=0.04)
     assert torch.equal(seen["label"], 1 - replaced.float())
-    assert torch.equal(seen["other"], real["other"])
+    with pytest.raises(UsageError, match="they have no 'other' of their own"):
+        apa.real_batch({**real, "other": torch.ones(n)}, shared)
     with pytest.raises(UsageError, match="this loss shares none"):
         apa.real_batch(real, {})
 
@@ -205,6 +206,7 @@ def test_what_does_not_fit_is_refused(toy_zoo):
             build(toy_zoo, toys.recipe(**points, augmentations={name: {}}))
     with pytest.raises(ValueError, match="not images of 4 channels"):
         ADA().meet(_model(), {"image": Field((4, 8, 8))})
+    ADA(groups=("blit",)).meet(_model(), {"image": Field((4, 8, 8))})
     with pytest.raises(UsageError, match=r"augmentations\.diffaugment\.policy\.0 = 'hue'"):
         build(toy_zoo, toys.recipe("labeled", "classed", augmentations={"diffaugment": {"policy": ["hue"]}}))
     with pytest.raises(UsageError, match=r"Unknown augmentation 'diffaugmnt'. Did you mean 'diffaugment'\?"):

@@ -121,9 +121,11 @@ def test_pictures_are_cut_padded_or_stretched():
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
-@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (3, 3), (500, 2)])
+@pytest.mark.parametrize("shape", [(1, 9), (9, 1), (3, 3), (500, 2), (2, 1000)])
 def test_any_proportions_fit(fit, shape):
-    assert decoded(encoded(Image.new("L", shape, 90)), 8, fit=fit).shape == (1, 8, 8)
+    pixels = decoded(encoded(Image.new("L", shape, 90)), 8, fit=fit)
+    assert pixels.shape == (1, 8, 8)
+    assert 90 in pixels
 
 
 def test_levels_beyond_8_bits_are_scaled_to_the_range():

@@ -143,8 +143,13 @@ def test_train_and_valid_folders_are_splits_with_the_classes_in_them(workplace, 
     assert levels(Folder(path=str(root), split="validation")) == [60, 60]
     with pytest.raises(UsageError, match=r"data\.split = 'test': .* Available: train, validation\."):
         Folder(path=str(root), split="test")
+    write(root / "valid" / "bee" / "a.png", 70)
+    names = [Folder(path=str(root), split=split).fields["label"].class_names for split in ("train", "validation")]
+    assert names == [("bee", "cat", "dog")] * 2  # a number means the same class in both
     write(root / "train.png", 90)  # beside folders that are no splits then
-    assert len(Folder(path=str(root))) == 5
+    capsys.readouterr()
+    assert len(Folder(path=str(root))) == 6
+    assert "has other folders beside train and valid, so these are no splits" in capsys.readouterr().err
 
 
 def test_splits_without_classes_have_no_labels(workplace, monkeypatch):
@@ -185,12 +190,20 @@ def test_pictures_that_are_almost_black_give_a_hint(workplace, monkeypatch, caps
         levels_of = np.full((8, 8), 1000 + 1000 * i, np.uint16)
         Image.fromarray(levels_of).save(workplace / f"scans/{i}.png")
     Folder(path=str(workplace / "scans"))
-    assert "almost black. If theirs are 12 bits of 16: --set data.range=[0,4095]" in capsys.readouterr().err
+    assert "almost black. If they are gray, 12 bits of 16: --set data.range=[0,4095]" in capsys.readouterr().err
     bright = Folder(path=str(workplace / "scans"), range=(0, 4095))
     assert levels(bright) == [62, 125, 187]
     assert "black" not in capsys.readouterr().err
     with pytest.raises(UsageError, match=r"data\.range = \[5.0, 5.0\]: the level of black must be lower"):
         Folder(path=str(workplace / "scans"), range=(5.0, 5.0))
+
+
+def test_close_ranges_have_caches_of_their_own(workplace, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
+    (workplace / "floats").mkdir()
+    Image.fromarray(np.full((8, 8), 1000001, np.float32)).save(workplace / "floats/a.tiff")
+    found = [levels(Folder(path=str(workplace / "floats"), range=(1000000, high))) for high in (1000001, 1000002)]
+    assert found == [[255], [128]]
 
 
 def test_mirror_mirrors_half_of_the_pictures(workplace, monkeypatch):

@@ -43,7 +43,8 @@ def test_a_folder_is_trained_on_by_its_path(ganzoo, photos):
     recipe = read_one(folder / "recipe.toml")
     assert (recipe.name, recipe.title) == ("dcgan-my-photos", "Deep convolutional GAN on my photos")
     assert recipe.data.name == "folder"
-    assert recipe.data.options["path"] == "./my photos"
+    assert recipe.data.options["path"] == str(photos)
+    assert ganzoo("resume", folder, "--steps", 3).code == 0
     assert recipe.expect == {}
 
 
@@ -78,7 +79,7 @@ def test_a_class_that_is_called_like_a_number_is_meant_by_its_name():
         {"image": package.Field((1, 4, 4)), "label": field},
         model({"image": package.Field((1, 4, 4))}, 2),
     )
-    assert [run._label(label) for label in ("7", "1", "0", 0)] == [0, 1, 2, 0]
+    assert [run._label(label) for label in ("7", "1", "0", 0, 1)] == [0, 1, 2, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -117,5 +118,6 @@ def test_a_dataset_is_preferred_to_a_folder_of_its_name(photos):
     for name, expected in {"2024": "dcgan-2024", "true": "dcgan-true", "...": "dcgan-data"}.items():
         Path(name).mkdir(exist_ok=True)
         chosen = api.with_data(zoo, recipe, f"./{name}")
-        assert (chosen.name, chosen.data.options["path"]) == (expected, f"./{name}")
-    assert api.with_data(zoo, recipe, "2024").data.options["path"] == "2024"
+        assert (chosen.name, chosen.data.options["path"]) == (expected, str(Path(name).absolute()))
+    assert api.with_data(zoo, recipe, Path("2024")).name == "dcgan-2024"
+    assert "metrics" not in api.with_data(zoo, zoo.recipe("infogan-mnist"), "./2024").train

@@ -29,6 +29,7 @@ class BiGAN(LatentModel):
     players: ClassVar = {"discriminator": ("discriminator",), "generator": ("generator", "encoder")}
     ema_networks = ("generator", "encoder")
     metrics = ("encoding-accuracy", "reconstruction")
+    augmentable = False  # the discriminator sees images together with their latents
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ class CycleGAN(Model):
     condition_fields = ("edges",)
     metrics = ("l1", "l1-back")
     batch_dependent = False
+    augmentable = False  # two discriminators
     ema_networks = ("generator", "generator_back")
 
     def __init__(

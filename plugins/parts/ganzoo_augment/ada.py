@@ -26,7 +26,7 @@ from ganzoo_augment.diffaugment import check_images
 
 Groups = Annotated[
     tuple[Literal["blit", "geometry", "color"], ...],
-    Option("Groups of transformations: blit (flips, turns, shifts), geometry, color"),
+    Option("Groups of transformations: blit (flips, turns, shifts), geometry, color", min_length=1),
 ]
 
 
@@ -48,7 +48,7 @@ class ADA(Adaptive):
 
     def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
         check_images(model, fields)
-        if (channels := fields[model.target].shape[0]) not in (1, 3):
+        if "color" in self.groups and (channels := fields[model.target].shape[0]) not in (1, 3):
             raise ValueError(f"it changes grayscale and color images, not images of {channels} channels")
 
     def transform(self, sample: Tensor) -> Tensor:

@@ -75,8 +75,12 @@ class APA(Adaptive):
         if "fake" not in shared:
             raise UsageError("The augmentation 'apa' shows generated samples as real, but this loss shares none.")
         pseudo = {**shared, self.sample_field: shared["fake"].detach()}
+        if lacking := [name for name, value in real.items() if name not in pseudo or len(pseudo[name]) != len(value)]:
+            raise UsageError(
+                f"The augmentation 'apa' shows generated samples as real, and they have no {lacking[0]!r} of their own."
+            )
         chosen = self.chosen(len(shared["fake"]))
-        return {name: _mixed(chosen, pseudo[name], value) if name in pseudo else value for name, value in real.items()}
+        return {name: _mixed(chosen, pseudo[name], value) for name, value in real.items()}
 
 
 def _mixed(chosen: Tensor, pseudo: Tensor, real: Tensor) -> Tensor:

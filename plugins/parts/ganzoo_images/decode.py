@@ -53,7 +53,7 @@ class Treatment:
         """Return it as part of a file name."""
         words = [f"{self.size}", self.channels, self.background]
         words += [self.fit] if self.fit != "crop" else []
-        words += [f"{self.range[0]:g}_{self.range[1]:g}"] if self.range else []
+        words += [f"{self.range[0]!r}_{self.range[1]!r}"] if self.range else []
         return "-".join(words)
 
 
@@ -168,7 +168,9 @@ def _transparent(image: Image.Image) -> bool:
 def _square(image: Image.Image, how: Treatment) -> Image.Image:
     size, (width, height) = how.size, image.size
     if how.fit == "pad":
-        shown = ImageOps.contain(image, (size, size), Image.Resampling.LANCZOS)
+        scale = size / max(width, height)
+        sides = max(1, round(width * scale)), max(1, round(height * scale))
+        shown = image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3.0)
         square = Image.new(image.mode, (size, size), how.background)
         square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
         return square

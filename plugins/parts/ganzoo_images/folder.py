@@ -9,7 +9,7 @@ import json
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from math import prod
@@ -121,7 +121,7 @@ class Folder(Pictures):
         background: Annotated[Background, Option("Color behind transparent and around padded pictures")] = "white",
         fit: Annotated[Fit, Option("How pictures become square: cut, padded, or stretched")] = "crop",
         range: Annotated[  # noqa: A002
-            tuple[float, float] | None, Option("Levels of pictures with over 8 bits that become black and white")
+            tuple[float, float] | None, Option("Levels of gray pictures with over 8 bits that become black and white")
         ] = None,
         mirror: Annotated[bool, Option("Mirror half of the pictures at random")] = False,
         split: Annotated[
@@ -141,11 +141,12 @@ class Folder(Pictures):
             warn(f"{root}: these files are left out: {', '.join(left_out)}.")
         how = Treatment(size, channels, background, fit, range)
         decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
-        labels, class_names = _classes([name.removeprefix(top) for name in decoded.names], root)
+        listed = [source.name.partition("/")[2] for source in sources] if top else []
+        labels, class_names = _classes([name.removeprefix(top) for name in decoded.names], root, listed)
         super().__init__(decoded, labels, class_names)
         self._mirror = mirror
         if all(int(shard.pixels.max()) < _DARK for shard in decoded.shards if shard.pixels.numel()):
-            warn(f"The pictures in {root} are almost black. If theirs are 12 bits of 16: --set data.range=[0,4095]")
+            warn(f"The pictures in {root} are almost black. If they are gray, 12 bits of 16: --set data.range=[0,4095]")
 
     def prepare(self, stored: Batch) -> Batch:
         batch = dict(super().prepare(stored))
@@ -203,6 +204,8 @@ def _of_split(sources: list[Source], split: str, root: Path) -> tuple[list[Sourc
     known = {name: kind for kind, names in SPLITS.items() for name in names}
     present = {known[top.lower()]: top for top in tops if top.lower() in known}
     if "train" not in present or len(present) < len(tops):
+        if len(present) > 1 and "train" in present:
+            warn(f"{root} has other folders beside {' and '.join(sorted(present.values()))}, so these are no splits.")
         present = {"train": ""}
     if split not in present:
         names = ", ".join(name for name in SPLITS if name in present)
@@ -219,14 +222,16 @@ def _memory() -> int:
     return min(found)
 
 
-def _classes(names: list[str], root: Path) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Return labels (n,) int64 and class names, or None and no names unless all files are in subfolders."""
+def _classes(names: list[str], root: Path, others: Sequence[str] = ()) -> tuple[Tensor | None, tuple[str, ...]]:
+    """Return labels (n,) int64 and class names, or None and no names unless all files are in subfolders. ``others`` are
+    the names in all splits, which have the same classes."""
     tops = [name.partition("/")[0] for name in names if "/" in name]
     if len(tops) < len(names):
         if tops:
             warn(f"{root} has pictures beside its subfolders: all are used, without classes.")
         return None, ()
-    class_names = tuple(sorted(set(tops), key=lambda name: (_natural(name), name)))
+    every = {*tops, *(name.partition("/")[0] for name in others if "/" in name)}
+    class_names = tuple(sorted(every, key=lambda name: (_natural(name), name)))
     number = {name: label for label, name in enumerate(class_names)}
     return torch.tensor([number[top] for top in tops]), class_names
 
