@@ -27,7 +27,7 @@ class Augmentation(TrainingPart):
     required_methods: ClassVar[tuple[str, ...]] = ("discriminate",)
 
     def transform(self, sample: Tensor) -> Tensor:
-        """Return samples (n, *shape), changed. In training mode, this is applied to the input of each
+        """Return samples (n, *shape), changed. In training mode, this is applied to the input of each call of
         ``discriminate``, also in penalties: to real samples, generated ones, or both. The generator's gradient passes
         through it, so it must be differentiable; for gradient penalties, twice differentiable."""
         return sample

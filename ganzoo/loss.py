@@ -20,7 +20,7 @@ NCritic = Annotated[
 Weight = Annotated[float, Option("Factor of this term in the sum that is minimized", ge=0)]
 """The type of the option ``weight`` of a penalty."""
 Every = Annotated[
-    int, Option("Apply at every Nth move of the player, with N times the weight (lazy regularization)", ge=1, le=10**9)
+    int, Option("In every Nth step in which the player moves; N times the weight (lazy regularization)", ge=1, le=10**9)
 ]
 """The type of the option ``every`` of a penalty."""
 
@@ -71,8 +71,8 @@ class Turn:
 class TrainingPart(nn.Module):
     """What losses, penalties and augmentations have in common.
 
-    The keyword-only arguments of the constructor are options (see ``ganzoo.Option``). If state must survive a
-    resume, such as an image pool, register it as a buffer: checkpoints save buffers.
+    The keyword-only arguments of the constructor are options (see ``ganzoo.Option``). If state, such as an image pool,
+    must survive a resume, register it as a buffer: checkpoints save buffers.
 
     Attributes:
         required_fields: batch fields it reads besides the target.
@@ -133,8 +133,8 @@ class Loss(TrainingPart, ABC):
 class Penalty(TrainingPart, ABC):
     """A term added to what one player minimizes in its first move of each step, with any loss.
 
-    With ``every`` above 1 it is lazy: after every Nth move of its player it gets a move of its own, and its weight is
-    multiplied by N. It then costs less. The expected gradient is the same; with Adam, the effect is only approximately
+    With ``every`` above 1 it is lazy: in every Nth step in which its player moves, it gets a move of its own, right
+    after the player's first, and its weight is multiplied by N. It then costs less. The expected gradient is the same; with Adam, the effect is only approximately
     the same. Source: Karras et al., 2020, https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:

@@ -38,7 +38,7 @@ class TrainingState:
         moves: player -> number of steps in which it has moved.
         seconds: seconds spent training, over all sessions.
         saved_step: step of the last checkpoint; None before the first.
-        accept_new_data: load a checkpoint of a run on another dataset if the networks fit it.
+        accept_new_data: whether a resume accepts a dataset other than the checkpoint's, if the networks fit the new one.
         changes: what a resume has changed, each with its step; see identity.py.
         origin: what the initial weights were copied from; see initial.py. None if they are random.
         rollbacks: how often the run returned to an earlier checkpoint, with new noise, after an alarm.
@@ -85,8 +85,8 @@ class TrainingState:
             self.global_random = randomness.global_state()
 
     def train_step(self, step: int, real: Batch, buffer: ScalarBuffer, log_gradients: bool = False) -> None:
-        """Play every turn that is due. A turn makes one optimizer step on the parameters of its player and no others;
-        none if it has no losses. Lazy penalties add moves of their own.
+        """Play every turn that is due. A turn makes one optimizer step, on the parameters of its player and no others.
+        Without losses, it makes no step. Lazy penalties add moves of their own.
 
         Args:
             step: the number of the step, from 1; 0 in a dry run.
@@ -129,7 +129,7 @@ class TrainingState:
             self.ema.update(step)
 
     def at(self, step: int) -> None:
-        """Tell the parts that depend on the step which step it is."""
+        """Pass the number of the step to the parts that depend on it."""
         for part in self._step_listeners:
             part.at(step)
 
@@ -174,7 +174,8 @@ class TrainingState:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
         player.move(step, self.total_steps, turn.rate(max(1, step)) if turn.rate else 1.0)
         if retain_graph:
-            # Fused optimizers change weights without telling autograd. With new versions, it refuses older graphs.
+            # Fused optimizers change weights without telling autograd. A raised version counter makes it refuse
+            # older graphs.
             for parameter in player.parameters:
                 torch.autograd.graph.increment_version(parameter)
 
