@@ -134,8 +134,9 @@ class Penalty(TrainingPart, ABC):
     """A term added to what one player minimizes in its first move of each step, with any loss.
 
     With ``every`` above 1 it is lazy: in every Nth step in which its player moves, it gets a move of its own, right
-    after the player's first, and its weight is multiplied by N. It then costs less. The expected gradient is the same; with Adam, the effect is only approximately
-    the same. Source: Karras et al., 2020, https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
+    after the player's first, and its weight is multiplied by N. It then costs less. The expected gradient is the same;
+    with Adam, the effect is only approximately the same. Source: Karras et al., 2020,
+    https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
         player: the player that minimizes it. A recipe may name another: ``{ name = "clip", player = "generator" }``.

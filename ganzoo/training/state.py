@@ -38,7 +38,7 @@ class TrainingState:
         moves: player -> number of steps in which it has moved.
         seconds: seconds spent training, over all sessions.
         saved_step: step of the last checkpoint; None before the first.
-        accept_new_data: whether a resume accepts a dataset other than the checkpoint's, if the networks fit the new one.
+        accept_new_data: whether a resume accepts a dataset other than the checkpoint's, if the networks fit it.
         changes: what a resume has changed, each with its step; see identity.py.
         origin: what the initial weights were copied from; see initial.py. None if they are random.
         rollbacks: how often the run returned to an earlier checkpoint, with new noise, after an alarm.
