@@ -35,7 +35,7 @@ def main() -> None:
             images.save(torch.rand(3, SIZE, SIZE, generator=rng) * 2 - 1, folder / "pictures" / f"{number}.png")
         streamed = [
             "--data",
-            "images",
+            "folder",
             f"--set=data.path={folder / 'pictures'}",
             f"--set=data.cache={folder / 'cache'}",
         ]
