@@ -20,7 +20,7 @@ NCritic = Annotated[
 Weight = Annotated[float, Option("Factor of this term in the sum that is minimized", ge=0)]
 """The type of the option ``weight`` of a penalty."""
 Every = Annotated[
-    int, Option("In every Nth step in which the player moves; N times the weight (lazy regularization)", ge=1, le=10**9)
+    int, Option("Add the term in every Nth step in which the player moves, with N times the weight", ge=1, le=10**9)
 ]
 """The type of the option ``every`` of a penalty."""
 
