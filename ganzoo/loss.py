@@ -29,8 +29,8 @@ class Terms(NamedTuple):
     """What a turn minimizes, and what it only logs.
 
     Attributes:
-        losses: name -> scalar. The move minimizes their sum. Each is logged as ``loss/<name>``, averaged since the
-            previous tick.
+        losses: name -> scalar. The move minimizes their sum. Each is logged as ``loss/<name>``, averaged over the
+            steps since the scalars were last logged.
         metrics: name -> scalar, only logged, under its own name; averaged in the same way.
         scores: detached scores of real and of generated samples, (n, k) each (k is 1 unless D scores patches), for
             parts that observe them; or None.
