@@ -89,7 +89,7 @@ class TrainingState:
         Without losses, it makes no step. Lazy penalties add moves of their own.
 
         Args:
-            step: the number of the step, from 1; 0 in a dry run.
+            step: the number of the step, from 1; a dry run plays step 0 and a step of each phase.
             real: the real batch.
             buffer: collects the scalars.
             log_gradients: also collect the gradient norm of each player that moves.
