@@ -1,6 +1,7 @@
 """The augmentation interface: random changes of what a discriminator sees, so that it does not memorize the samples.
 
-``augment`` is called when an experiment is built; ``TrainingState`` calls ``real_batch`` in each turn of ``player``.
+``augment`` is called when an experiment is built. ``TrainingState`` calls ``real_batch`` in each turn of the
+augmentation's ``player``.
 """
 
 from collections.abc import Mapping

@@ -45,7 +45,7 @@ class TrainingState:
         best: metric, value and step of the best checkpoint, or None.
         rng: the random generator that ``prepare_step`` gets; latents are drawn from it.
         phases: steps at which a part changes its behavior, 0 first.
-        score_listeners: path of its settings -> part, for each part that observes scores.
+        score_listeners: the parts that observe scores, by the path of their settings, such as ``penalties.r1``.
         reports_scores: whether the loss has reported scores to them.
         playing: the turn that is being played; None between steps.
         global_random: the global random states with which the next session starts.
