@@ -74,13 +74,13 @@ def damage(path: Path, rng: np.random.Generator) -> str:
 
 
 def test_damage_is_noticed_and_repaired(pictures, capsys):
-    """250 random changes of the cache: never another pixel, never an error, and no file outside is touched."""
+    """500 random changes of the cache: never another pixel, never an error, and no file outside is touched."""
     true = opened().clone()
     before = outside()
     shutil.copytree("cache", "intact")
     names = shards()
     assert len(names) == 3
-    for seed in range(250):
+    for seed in range(500):
         rng = np.random.default_rng(seed)
         shutil.rmtree("cache")
         shutil.copytree("intact", "cache")
