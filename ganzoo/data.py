@@ -85,7 +85,7 @@ class Dataset(ABC):
 
     fields: Mapping[str, Field]
     metrics: tuple[str, ...] = ("fd", "prdc")
-    extractor: ClassVar[str] = "raw"
+    extractor: str = "raw"
     eval_options: ClassVar[Mapping[str, Any]] = {}
     validation_options: ClassVar[Mapping[str, Any]] = {}
     location_options: ClassVar[tuple[str, ...]] = ()

@@ -52,7 +52,7 @@ def reproduce(
     seeds: Sequence[int],
     out: Path,
     *,
-    n: int,
+    n: int | None,
     zoo: Zoo,
     say: Callable[[str], object],
 ) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def reproduce(
         command: what a user would type.
         seeds: one run each, in ``out/seed-N``.
         out: the folder of the runs.
-        n: number of samples on either side of a comparison.
+        n: number of samples on either side of a comparison; None for 10,000, or what the dataset has.
         zoo: the plugins.
         say: is told about the progress.
 
@@ -75,6 +75,7 @@ def reproduce(
         options.check(TrainSettings, api.adapt(recipe, seed=seed).train, "train")
     one = build(zoo, recipe)
     dataset = build_data(zoo, recipe, {}, for_evaluation=True)[0] if one.dataset.eval_options else one.dataset
+    n = n or min(10_000, len(dataset))
     Evaluator(zoo, dataset, one.model.eval(), n=n, seed=0, device=one.device)
     trials = []
     for number, seed in enumerate(seeds, start=1):

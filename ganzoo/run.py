@@ -118,7 +118,7 @@ class Run:
         self,
         metrics: str | Sequence[str] = (),
         *,
-        n: int = 10_000,
+        n: int | None = None,
         seed: int = 0,
         extractor: str | None = None,
         weights: str | PathLike[str] | None = None,
@@ -131,7 +131,7 @@ class Run:
         Args:
             metrics: names such as ``fd-mnist`` or ``prdc``, one or several; by default the dataset's metrics and
                 the model's.
-            n: number of samples on either side.
+            n: number of samples on either side; by default 10,000, or what the dataset has.
             seed: of the noise and of the choice of real samples. The same seed gives the same numbers.
             extractor: the feature extractor for metrics whose names do not include one.
             weights: a file with the extractor's weights.
@@ -142,12 +142,13 @@ class Run:
         Raises:
             UsageError: a name, a setting or a number of samples that does not fit; nothing was written.
         """
-        if n < 1:
+        if n is not None and n < 1:
             raise UsageError(f"Cannot measure {n} samples; ask for 1 or more.")
         tables = _by_table(settings or {})
         dataset, choice = self.dataset(tables.pop("data", {}), for_evaluation=True)
         if dataset.fields[self.model.target].shape != self.fields[self.model.target].shape:
             raise UsageError(f"With these settings, {choice.name!r} has samples of a different shape from the run's.")
+        n = n or min(10_000, len(dataset) // (2 if real else 1))
         evaluator = Evaluator(
             self._zoo,
             dataset,

@@ -105,7 +105,7 @@ GOOD = {
     "--out": "out a/b/c run .",
     "-o": "a.png a.npz a.pt pictures a.html a.gif a.webp a.pt2 run/recipe.toml/a.png",
     "--checkpoint": "last best 1 2 3",
-    "--metrics": "gaussian fd prdc kid gaussian,fd",
+    "--metrics": "gaussian fd prdc kd gaussian,fd",
     "--extractor": "raw mnist",
     "--weights": "run/recipe.toml",
     "--sha256": "0" * 64,

@@ -12,9 +12,9 @@ from ganzoo.cli import options, tables
 @click.command("evaluate")
 @options.directory
 @click.option(
-    "--metrics", metavar="NAME,...", help="Such as fd,kid,prdc or fid.  [default: the dataset's and the model's]"
+    "--metrics", metavar="NAME,...", help="Such as fd,kd,prdc or fid.  [default: the dataset's and the model's]"
 )
-@options.number("Number of generated samples, and of real ones.", default=10_000)
+@options.number("Number of generated samples, and of real ones.  [default: 10,000, or as many as there are]")
 @options.seed("Seed for the noise and for choosing real samples.")
 @options.checkpoint
 @click.option("--extractor", metavar="NAME", help="The feature extractor: see 'ganzoo list --kind extractors'.")
@@ -29,7 +29,13 @@ from ganzoo.cli import options, tables
 @options.device
 @click.option("--json", "as_json", is_flag=True, help="Print the records as JSON.")
 def command(
-    directory: Path, metrics: str | None, number: int, checkpoint: str, device: str, as_json: bool, **arguments: Any
+    directory: Path,
+    metrics: str | None,
+    number: int | None,
+    checkpoint: str,
+    device: str,
+    as_json: bool,
+    **arguments: Any,
 ) -> None:
     """Measure a trained run.
 
@@ -43,6 +49,7 @@ def command(
     if as_json:
         click.echo(json.dumps(records, indent=2))
         return
+    number = records[0]["n"]
     made = f"step {run.step} ({checkpoint}), {number} generated samples"
     what = f"{number} other real samples" if records[0]["checkpoint"] == "real" else made
     data = records[0]["data"]

@@ -69,10 +69,16 @@ def training(*names: str) -> Decorator:
     return add
 
 
-def number(help: str, *, default: int, least: int = 1, most: int | None = None) -> Decorator:  # noqa: A002 - as in click
+def number(
+    help: str,  # noqa: A002 - as in click
+    *,
+    default: int | None = None,
+    least: int = 1,
+    most: int | None = None,
+) -> Decorator:
     """Return a decorator that adds ``-n``, a number of samples between two limits."""
     kind = click.IntRange(least, most)
-    return click.option("-n", "--number", type=kind, default=default, show_default=True, help=help)
+    return click.option("-n", "--number", type=kind, default=default, show_default=default is not None, help=help)
 
 
 def seed(help: str) -> Decorator:  # noqa: A002
@@ -105,5 +111,5 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def names(text: str | None) -> list[str]:
-    """Return the names in a list such as ``fd,kid``."""
+    """Return the names in a list such as ``fd,kd``."""
     return [name for name in re.split(r"\s*,\s*", (text or "").strip()) if name]

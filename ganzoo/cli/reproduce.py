@@ -20,11 +20,11 @@ from ganzoo.zoo import Zoo
 @click.command("reproduce")
 @click.argument("recipe")
 @click.option("--seeds", default="0,1,2", show_default=True, metavar="N,...", help="Seeds; one run per seed.")
-@options.number("Number of generated samples, and of real ones.", default=10_000, least=2)
+@options.number("Number of generated samples, and of real ones.  [default: 10,000, or as many as there are]", least=2)
 @click.option("--command", "typed", metavar="TEXT", help="The command to run per seed.  [default: the evidence's]")
 @click.option("--out", type=click.Path(path_type=Path), help="The folder of the runs; unfinished ones are resumed.")
 @click.option("--replace", is_flag=True, help="Replace evidence that has more seeds or samples.")
-def command(recipe: str, seeds: str, number: int, typed: str | None, out: Path | None, replace: bool) -> None:
+def command(recipe: str, seeds: str, number: int | None, typed: str | None, out: Path | None, replace: bool) -> None:
     """Reproduce the evidence of a recipe.
 
     Trains the recipe once per seed with the command of its evidence, and measures the last and the best checkpoint of
@@ -85,11 +85,11 @@ def _seeds(text: str) -> list[int]:
     return seeds
 
 
-def _check_replaced(before: Evidence, seeds: list[int], number: int, name: str) -> None:
+def _check_replaced(before: Evidence, seeds: list[int], number: int | None, name: str) -> None:
     """Refuse to replace evidence by less."""
     for what, old, new in (
         ("seeds", len(before.get("seeds", ())), len(seeds)),
-        ("samples", before.get("samples", 0), number),
+        ("samples", before.get("samples", 0), number or 10_000),
     ):
         if new < old:
             raise UsageError(

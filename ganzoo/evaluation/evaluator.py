@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ganzoo import randomness
 from ganzoo.data import Batch, Dataset
-from ganzoo.errors import GanzooError, UsageError, format_error, nearest, shortage, unknown
+from ganzoo.errors import GanzooError, UsageError, format_error, nearest, shortage, unknown, warn
 from ganzoo.evaluation import draw
 from ganzoo.evaluation.extractors import Extractor
 from ganzoo.evaluation.results import Result, check_scores
@@ -28,6 +28,10 @@ from ganzoo.model import Model
 from ganzoo.parts import resolve
 from ganzoo.recipes import PartChoice
 from ganzoo.zoo import Zoo
+
+
+class TooFewSamples(UsageError):
+    """There are too few samples for a metric to mean anything."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,8 @@ class Evaluator:
             weights, sha256: see ``Extractor``.
 
         Raises:
-            UsageError: a name, an option or weights that do not fit, or too few samples.
+            UsageError: a name, an option or weights that do not fit.
+            TooFewSamples: a metric needs more samples; or all of the defaults do.
         """
         self._dataset, self._device = dataset, device
         self.n, self.seed = n, seed
@@ -95,7 +100,7 @@ class Evaluator:
         with self._seeded():
             values, extras = draw.gather(draw.real(dataset, n, seed), dataset)
             self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
-            self._extractors = self._load(zoo, values, weights, sha256)
+            self._extractors = self._load(zoo, values, weights, sha256, requested=bool(metrics))
         self._real = self._side(values, extras, None)
 
     def measure(self, model: Model) -> list[Result]:
@@ -193,7 +198,9 @@ class Evaluator:
         if not self._choices:
             raise UsageError("Nothing can be measured: none of the dataset's metrics fits. Give --metrics.")
 
-    def _load(self, zoo: Zoo, values: Tensor, weights: Path | None, sha256: str | None) -> dict[str, Extractor]:
+    def _load(
+        self, zoo: Zoo, values: Tensor, weights: Path | None, sha256: str | None, *, requested: bool
+    ) -> dict[str, Extractor]:
         kinds: dict[str, set[str]] = {}
         for choice in self._choices:
             if choice.extractor:
@@ -203,12 +210,15 @@ class Evaluator:
             raise UsageError(f"--weights is for one extractor, but these metrics use: {names}. Give fewer --metrics.")
         loaded = {name: Extractor(zoo, name, of, self._device, weights, sha256) for name, of in kinds.items()}
         dims = {name: extractor.check(values) for name, extractor in loaded.items()}
-        for choice in self._choices:
+        for choice in list(self._choices):
             least = choice.metric.min_samples(dims.get(choice.extractor or "", values[0].numel()))
             if self.n < least:
-                raise UsageError(
-                    f"The metric {choice.name + choice.suffix!r} needs at least {least} samples here, not {self.n}."
-                )
+                name = choice.name + choice.suffix
+                too_few = TooFewSamples(f"The metric {name!r} needs at least {least} samples here, not {self.n}.")
+                self._choices.remove(choice)
+                if requested or not self._choices:
+                    raise too_few
+                warn(f"{too_few} It is left out.")
         return loaded
 
 

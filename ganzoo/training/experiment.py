@@ -11,8 +11,8 @@ import torch
 from ganzoo import options, randomness
 from ganzoo.augmentation import Augmentation, augment
 from ganzoo.data import Dataset, Field
-from ganzoo.errors import UsageError, unknown
-from ganzoo.evaluation.evaluator import Evaluator
+from ganzoo.errors import UsageError, unknown, warn
+from ganzoo.evaluation.evaluator import Evaluator, TooFewSamples
 from ganzoo.loss import Loss, Penalty, TrainingPart
 from ganzoo.model import Model
 from ganzoo.parts import ResolvedPart, resolve
@@ -116,7 +116,14 @@ def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experimen
         module.to(device)
     evaluator, eval_data = None, resolved.data
     if settings.evaluate_every:
-        evaluator, eval_data = _evaluator(zoo, resolved, settings, dataset, model, device)
+        try:
+            evaluator, eval_data = _evaluator(zoo, resolved, settings, dataset, model, device)
+        except TooFewSamples as error:
+            if settings.metrics:
+                raise
+            warn(f"{error} There are no evaluations, so no checkpoint is chosen as the best.")
+            settings = replace(settings, evaluate_every=0)
+            resolved = _resolved(recipe, parts, settings, optimizers)
     return Experiment(
         resolved,
         settings,

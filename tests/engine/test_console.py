@@ -177,7 +177,7 @@ def test_a_number_that_training_measured_twice_is_read_once(tmp_path):
         "seconds": 1.0,
     }
     again = {**first, "measured": "2", "seconds": 2.0}
-    others = [{**first, "step": 20}, {**first, "n": 200}, {**first, "metric": "kid"}]
+    others = [{**first, "step": 20}, {**first, "n": 200}, {**first, "metric": "kd"}]
     asked = {**first, "checkpoint": "last"}
     records.append(tmp_path, [first, *others, again, asked, asked])
     assert records.read(tmp_path) == [*others, again, asked, asked]

@@ -33,15 +33,15 @@ def values(found):
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(trained, unplugged):
     def measured(run, seed):
-        settings = {"kid.subsets": 5, "kid.subset_size": 400}
-        return values(run.evaluate(["fd-mnist", "kid-mnist", "prdc-raw"], n=500, seed=seed, settings=settings))
+        settings = {"kd.subsets": 5, "kd.subset_size": 400}
+        return values(run.evaluate(["fd-mnist", "kd-mnist", "prdc-raw"], n=500, seed=seed, settings=settings))
 
     run = package.load(trained)
     one, two, other = (measured(run, seed) for seed in (3, 3, 4))
-    assert one.keys() == {"fd-mnist", "kid-mnist", "precision-raw", "recall-raw", "density-raw", "coverage-raw"}
+    assert one.keys() == {"fd-mnist", "kd-mnist", "precision-raw", "recall-raw", "density-raw", "coverage-raw"}
     assert one == two == measured(package.load(trained), 3)
     assert one["fd-mnist"] != other["fd-mnist"]
-    assert one["kid-mnist"] != other["kid-mnist"]
+    assert one["kd-mnist"] != other["kd-mnist"]
 
 
 def test_the_datasets_default_metrics_need_no_network(ganzoo, trained, unplugged):
@@ -49,7 +49,7 @@ def test_the_datasets_default_metrics_need_no_network(ganzoo, trained, unplugged
     assert result.code == 0, result.err
     names = [record["metric"] for record in json.loads(result.out)]
     assert names[0] == "fd-mnist"
-    assert {"kid-mnist", "coverage-mnist", "modes-mnist"} < set(names)
+    assert {"kd-mnist", "coverage-mnist", "modes-mnist"} < set(names)
     assert "accuracy-mnist" not in names  # this model takes no labels
 
 

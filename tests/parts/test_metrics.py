@@ -77,7 +77,7 @@ def test_kernel_distance():
     within = sum(kernel(a[i], a[j]) for a in (x, y) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
     across = sum(kernel(a, b) for a in x for b in y) / n**2
     found = measured(KernelDistance(subsets=1, subset_size=n), fake, real)  # one subset: all samples
-    assert found["kid"] == pytest.approx(within - 2 * across, rel=1e-6)
+    assert found["kd"] == pytest.approx(within - 2 * across, rel=1e-6)
 
 
 def test_precision_recall_density_and_coverage():

@@ -21,7 +21,8 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
         "metrics": {
             "fd": "ganzoo_fidelity.frechet:FrechetDistance",
             "fid": "ganzoo_fidelity.frechet:FrechetInceptionDistance",
-            "kid": "ganzoo_fidelity.kernel:KernelDistance",
+            "kd": "ganzoo_fidelity.kernel:KernelDistance",
+            "kid": "ganzoo_fidelity.kernel:KernelInceptionDistance",
             "is": "ganzoo_fidelity.score:ClassifierScore",
             "prdc": "ganzoo_fidelity.prdc:PrecisionRecallDensityCoverage",
             "ppl": "ganzoo_fidelity.path:PerceptualPathLength",

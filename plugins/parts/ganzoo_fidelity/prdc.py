@@ -36,7 +36,7 @@ class PrecisionRecallDensityCoverage(Metric):
         self.nearest = nearest
 
     def min_samples(self, feature_dim: int) -> int:
-        return self.nearest + 1
+        return 20 * self.nearest  # with fewer, the balls are so large that everything is inside some
 
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         fakes, reals = fake.features("prc").double(), real.features("prc").double()  # neighbors may be very close

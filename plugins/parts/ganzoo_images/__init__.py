@@ -1,5 +1,5 @@
-"""Image datasets: any folder of pictures, and torchvision's Fashion-MNIST, CIFAR-10 and CelebA. Also a feature
-extractor for images of any size that needs no download."""
+"""Image datasets: any folder of pictures, and torchvision's Fashion-MNIST, CIFAR-10 and CelebA. Also two feature
+extractors for images of any size that need no download."""
 
 from collections.abc import Mapping
 
@@ -15,5 +15,5 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
             "cifar10": "ganzoo_images.downloads:CIFAR10",
             "celeba": "ganzoo_images.downloads:CelebA",
         },
-        "extractors": {"thumbnail": "ganzoo_images.thumbnail:Thumbnail"},
+        "extractors": {"pyramid": "ganzoo_images.pyramid:Pyramid", "lite0": "ganzoo_images.lite0:Lite0"},
     }

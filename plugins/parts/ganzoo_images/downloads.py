@@ -24,6 +24,7 @@ from ganzoo.errors import format_error
 from ganzoo_images.decode import Treatment
 from ganzoo_images.folder import CacheFolder, Pictures, Size, decode_all
 from ganzoo_images.listing import Source, stamp
+from ganzoo_images.lite0 import default_extractor
 from ganzoo_images.progress import say
 
 _TIMEOUT = 30.0  # seconds without a byte, after which a download has failed
@@ -51,10 +52,10 @@ class CIFAR10(TensorDataset):
     images."""
 
     location_options = ("root",)
-    metrics = ("kid", "prdc")
-    extractor = "thumbnail"  # 3,072 raw numbers would also work, but take a minute
+    metrics = ("kd", "prdc")
 
     def __init__(self, *, root: Root = "data", split: Split = "train") -> None:
+        self.extractor = default_extractor(channels=3)  # 3,072 raw numbers would also work, but take a minute
         kind = torchvision.datasets.CIFAR10
         folder = Path(root).expanduser()
         unpacked = folder / kind.base_folder

@@ -23,13 +23,13 @@ from ganzoo import Batch, Dataset, Field, GanzooError, Option, UsageError, warn
 from ganzoo_images.cache import Cache, Decoded, default_folder
 from ganzoo_images.decode import Background, Channels, Fit, Treatment
 from ganzoo_images.listing import Source, counts, find
+from ganzoo_images.lite0 import default_extractor
 from ganzoo_images.shards import mapped
 
 _NAMED = 10  # broken files that are named
 _DARK = 32  # of 255; if no pixel is lighter, something is wrong
 SPLITS = {"train": ("train", "training"), "validation": ("valid", "val", "validation"), "test": ("test", "testing")}
 """Splits, and the names of their folders."""
-_KID = 1000  # samples that a kernel distance needs
 
 Size = Annotated[int, Option("Pixels per side: the shorter side is resized to it, the center is kept", ge=4, le=4096)]
 CacheFolder = Annotated[
@@ -42,7 +42,7 @@ class Pictures(Dataset):
     memory, so they may exceed it. A copy of the dataset in another process maps the same files.
     """
 
-    extractor = "thumbnail"
+    metrics = ("kd", "prdc")
 
     def __init__(self, decoded: Decoded, labels: Tensor | None = None, class_names: tuple[str, ...] = ()) -> None:
         self._files = [(shard.path, tuple(shard.pixels.shape)) for shard in decoded.shards]
@@ -54,7 +54,7 @@ class Pictures(Dataset):
         self._tensors: Batch | None = None
         if labels is not None:
             self.fields["label"] = Field((), torch.int64, len(class_names), class_names)
-        self.metrics = ("kid", "prdc") if len(self) >= _KID else ("prdc",)
+        self.extractor = default_extractor(channels)
 
     def __len__(self) -> int:
         return self._ends[-1]

@@ -30,7 +30,7 @@ class MNIST(TensorDataset):
     """Handwritten digits: ``image`` (1, size, size) in [-1, 1] and ``label`` 0 to 9. Metrics always see 28x28 pixels:
     padding is cut off exactly; resized digits are resized back, which makes them a little softer."""
 
-    metrics = ("fd", "kid", "prdc", "classes", "accuracy")
+    metrics = ("fd", "kd", "prdc", "classes", "accuracy")
     extractor = "mnist"
 
     def __init__(
