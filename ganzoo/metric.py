@@ -60,11 +60,14 @@ class Metric(ABC):
             ``fd-mnist``.
         extractor: the extractor that its definition requires (``fid``: Inception), or None if there is a choice.
         required_fields: what must come with generated samples, such as ``("label",)``.
+        reference: what generated samples are compared with: the real samples of the evaluation, or "training" for up to
+            10,000 of those that the model was trained on.
     """
 
     feature_kinds: ClassVar[tuple[str, ...]] = ()
     extractor: ClassVar[str | None] = None
     required_fields: ClassVar[tuple[str, ...]] = ()
+    reference: ClassVar[Literal["evaluation", "training"]] = "evaluation"
 
     def min_samples(self, feature_dim: int) -> int:
         """Return the smallest sample count for which the metric is meaningful, with features of ``feature_dim``
@@ -80,7 +83,8 @@ class Metric(ABC):
 
     @abstractmethod
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
-        """Return name -> score for generated samples and as many real ones.
+        """Return name -> score for generated samples and real ones, of which there are as many unless ``reference`` is
+        "training".
 
         Use the standard names from the literature, in lowercase. If the user chose the extractor, its name is appended.
         """

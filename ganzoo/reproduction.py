@@ -19,7 +19,7 @@ import torch
 
 from ganzoo import api, images, options
 from ganzoo.errors import UsageError
-from ganzoo.evaluation.evaluator import Evaluator
+from ganzoo.evaluation.evaluator import MOST, Evaluator
 from ganzoo.evidence import with_spread
 from ganzoo.files import make_folder, write_atomically
 from ganzoo.pages import Places
@@ -75,7 +75,7 @@ def reproduce(
         options.check(TrainSettings, api.adapt(recipe, seed=seed).train, "train")
     one = build(zoo, recipe)
     dataset = build_data(zoo, recipe, {}, for_evaluation=True)[0] if one.dataset.eval_options else one.dataset
-    n = n or min(10_000, len(dataset))
+    n = n or min(MOST, len(dataset))
     Evaluator(zoo, dataset, one.model.eval(), n=n, seed=0, device=one.device)
     trials = []
     for number, seed in enumerate(seeds, start=1):

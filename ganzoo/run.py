@@ -13,7 +13,7 @@ from ganzoo import export, randomness
 from ganzoo.data import Dataset, Field
 from ganzoo.errors import GanzooError, UsageError, nearest, warn
 from ganzoo.evaluation import draw
-from ganzoo.evaluation.evaluator import Evaluator
+from ganzoo.evaluation.evaluator import MOST, Evaluator
 from ganzoo.export import Exported
 from ganzoo.model import Model
 from ganzoo.recipes import PartChoice, Recipe
@@ -148,7 +148,7 @@ class Run:
         dataset, choice = self.dataset(tables.pop("data", {}), for_evaluation=True)
         if dataset.fields[self.model.target].shape != self.fields[self.model.target].shape:
             raise UsageError(f"With these settings, {choice.name!r} has samples of a different shape from the run's.")
-        n = n or min(10_000, len(dataset) // (2 if real else 1))
+        n = n or min(MOST, len(dataset) // (2 if real else 1))
         evaluator = Evaluator(
             self._zoo,
             dataset,
@@ -161,6 +161,7 @@ class Run:
             options=tables,
             weights=Path(weights) if weights else None,
             sha256=sha256,
+            training=None if choice == self.recipe.data else lambda: self.dataset(for_evaluation=False)[0],
         )
         results = evaluator.measure_real() if real else evaluator.measure(self.model)
         which, device = "real" if real else self._checkpoint, str(self._device)

@@ -43,6 +43,11 @@ class _Choice:
     suffix: str
 
 
+_Side = Callable[[_Choice], Samples]
+MOST = 10_000
+"""Samples that are drawn by default, on either side."""
+
+
 class Evaluator:
     """Measures models against one set of real samples.
 
@@ -66,6 +71,7 @@ class Evaluator:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         weights: Path | None = None,
         sha256: str | None = None,
+        training: Callable[[], Dataset] | None = None,
     ) -> None:
         """Choose, load and check everything.
 
@@ -80,6 +86,7 @@ class Evaluator:
             extractor: the feature extractor for metrics whose names do not include one.
             options: metric -> its options.
             weights, sha256: see ``Extractor``.
+            training: returns what the models were trained on; None if that is ``dataset``.
 
         Raises:
             UsageError: a name, an option or weights that do not fit.
@@ -102,6 +109,13 @@ class Evaluator:
             self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
             self._extractors = self._load(zoo, values, weights, sha256, requested=bool(metrics))
         self._real = self._side(values, extras, None)
+        self._training = self._real
+        if any(choice.metric.reference == "training" for choice in self._choices):
+            trained_on = training() if training else dataset
+            with self._seeded():
+                drawn = draw.real(trained_on, min(MOST, len(trained_on)), seed)
+                self._training = self._side(*draw.gather(drawn, dataset), None)
+        self._separate = training is not None
 
     def measure(self, model: Model) -> list[Result]:
         """Return the numbers of a model in eval mode, on the evaluator's device; always from the same noise.
@@ -117,16 +131,17 @@ class Evaluator:
             needed = {name for choice in self._choices for name in choice.metric.required_fields}
             keep = needed.union(model.condition_fields)  # keeping all latents would take much memory
             values, extras = draw.gather(batches, self._dataset, keep)
-            return self._measure(self._side(values, extras, model))
+            return self._measure(self._side(values, extras, model), self._training)
 
     def measure_real(self) -> list[Result]:
         """Return the numbers of other real samples, which show how good the numbers can get."""
         with self._seeded():
             others = draw.real(self._dataset, self.n, self.seed, skip=self.n)
             values, extras = draw.gather(others, self._dataset)
-            return self._measure(self._side(values, extras, None))
+            # Without a split, the others were trained on too: what is left to compare them with is the first half.
+            return self._measure(self._side(values, extras, None), self._training if self._separate else self._real)
 
-    def _side(self, values: Tensor, extras: Batch, model: Model | None) -> Callable[[_Choice], Samples]:
+    def _side(self, values: Tensor, extras: Batch, model: Model | None) -> _Side:
         """Return a function that returns one side of the comparison as a metric sees it. Features are extracted when a
         metric first asks for them, and kept."""
         extract = cache(lambda name: self._extractors[name](values))
@@ -147,13 +162,14 @@ class Evaluator:
             randomness.seed_global(randomness.derive(self.seed, "evaluation", "global"))
             yield
 
-    def _measure(self, fake: Callable[[_Choice], Samples]) -> list[Result]:
+    def _measure(self, fake: _Side, training: _Side) -> list[Result]:
         results = []
         for choice in self._choices:
             began = time.perf_counter()
+            real = training if choice.metric.reference == "training" else self._real
             try:
                 with Guarded():
-                    scores = check_scores(choice.metric.measure(fake(choice), self._real(choice)))
+                    scores = check_scores(choice.metric.measure(fake(choice), real(choice)))
             except GanzooError:
                 raise
             except Exception as error:

@@ -114,17 +114,7 @@ def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experimen
     resolved = _resolved(recipe, parts, settings, optimizers)
     for module in (model, *terms.values()):
         module.to(device)
-    evaluator, eval_data = None, resolved.data
-    if settings.evaluate_every:
-        try:
-            evaluator, eval_data = _evaluator(zoo, resolved, settings, dataset, model, device)
-        except TooFewSamples as error:
-            if settings.metrics:
-                raise
-            warn(f"{error} There are no evaluations, so no checkpoint is chosen as the best.")
-            settings = replace(settings, evaluate_every=0)
-            resolved = _resolved(recipe, parts, settings, optimizers)
-    return Experiment(
+    experiment = Experiment(
         resolved,
         settings,
         device,
@@ -134,9 +124,10 @@ def build(zoo: Zoo, recipe: Recipe, dataset: Dataset | None = None) -> Experimen
         penalties,
         augmentations,
         optimizers,
-        evaluator,
-        eval_data,
+        None,
+        resolved.data,
     )
+    return _with_evaluator(zoo, experiment) if settings.evaluate_every else experiment
 
 
 def resolve_parts(zoo: Zoo, recipe: Recipe) -> dict[str, ResolvedPart]:
@@ -233,14 +224,29 @@ def _resolved(
     )
 
 
-def _evaluator(
-    zoo: Zoo, recipe: Recipe, settings: TrainSettings, dataset: Dataset, model: Model, device: torch.device
-) -> tuple[Evaluator, PartChoice]:
-    """Return the evaluator used during training, and its dataset. It uses one metric unless the recipe names
-    more."""
+def _with_evaluator(zoo: Zoo, experiment: Experiment) -> Experiment:
+    """Return the experiment with an evaluator, which uses one metric unless the recipe names more; or without
+    evaluations if there are too few samples for that."""
+    recipe, settings, dataset = experiment.recipe, experiment.settings, experiment.dataset
     choice = recipe.data
-    if dataset.eval_options or dataset.validation_options:
+    if separate := bool(dataset.eval_options or dataset.validation_options):
         dataset, choice = build_data(zoo, recipe, dataset.validation_options, for_evaluation=True)
-    metrics = settings.metrics or dataset.metrics[:1]
-    n = min(settings.evaluate_samples, len(dataset))
-    return Evaluator(zoo, dataset, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
+    try:
+        evaluator = Evaluator(
+            zoo,
+            dataset,
+            experiment.model,
+            metrics=settings.metrics or dataset.metrics[:1],
+            n=min(settings.evaluate_samples, len(dataset)),
+            seed=EVALUATION_SEED,
+            device=experiment.device,
+            training=(lambda: experiment.dataset) if separate else None,
+        )
+    except TooFewSamples as error:
+        if settings.metrics or settings.evaluate_samples < len(dataset):
+            raise
+        warn(f"{error} There are no evaluations, so no checkpoint is chosen as the best.")
+        settings = replace(settings, evaluate_every=0)
+        train = options.plain(TrainSettings, asdict(settings))
+        return replace(experiment, settings=settings, recipe=replace(recipe, train=train))
+    return replace(experiment, evaluator=evaluator, eval_data=choice)

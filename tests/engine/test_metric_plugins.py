@@ -75,7 +75,7 @@ def test_metrics_of_the_same_name_are_chosen_by_plugin(ganzoo, install, trained)
     assert (refused.code, "Choose one: fidelity/fd or odd/fd" in refused.err) == (2, True)
     found = ganzoo("evaluate", trained, "--metrics", "fidelity/fd-mnist,odd/fd", "-n", 50, "--json")
     assert found.code == 2  # 50 are too few for the first
-    found = ganzoo("evaluate", trained, "--metrics", "odd/fd,fidelity/prdc-mnist", "-n", 50, "--json")
+    found = ganzoo("evaluate", trained, "--metrics", "odd/fd,fidelity/prdc-mnist", "-n", 100, "--json")
     assert [record["metric"] for record in json.loads(found.out)][:2] == ["odd", "precision-mnist"]
 
 

@@ -1,4 +1,4 @@
-"""Folders of pictures: training, thumbnails, and the page docs/data.md."""
+"""Folders of pictures: training, and the page docs/data.md."""
 
 import re
 from pathlib import Path
@@ -6,43 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from ganzoo_images.cache import Decoded
 from ganzoo_images.decode import FORMATS
 from ganzoo_images.downloads import CIFAR10, CelebA, FashionMNIST
-from ganzoo_images.folder import Folder, Pictures
-from ganzoo_images.shards import Shard
-from ganzoo_images.thumbnail import Thumbnail
+from ganzoo_images.folder import Folder
 from ganzoo_mnist.data import MNIST
 from PIL import Image
 
 import ganzoo as package
 from ganzoo.options import options_of
 
-# --- features, docs ---------------------------------------------------------------------------------------------------
-
-
-def test_thumbnails_compare_across_sizes(workplace):
-    small = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
-    extract = Thumbnail("thumbnail", ["pixels"])
-    features = []
-    for size in (16, 64, 128):
-        large = torch.from_numpy(small).repeat_interleave(size // 16, 0).repeat_interleave(size // 16, 1)
-        (found,) = extract(large.expand(2, 3, size, size))
-        assert found.shape == (2, 768)
-        features.append(found)
-    expected = torch.from_numpy(small).float().div(127.5).sub(1).flatten().repeat(3)
-    torch.testing.assert_close(features[0][0], expected)
-    for other in features[1:]:
-        assert torch.corrcoef(torch.stack([other[0], expected]))[0, 1] > 0.9
-    with pytest.raises(ValueError, match="has no weights"):
-        Thumbnail("thumbnail", ["pixels"], feature_extractor_weights_path="file")
-
-
-@pytest.mark.parametrize(("count", "metrics"), [(999, ("prdc",)), (1000, ("kid", "prdc"))])
-def test_small_folders_use_metrics_for_few_samples(count, metrics):
-    pixels = torch.zeros(count, 1, 8, 8, dtype=torch.uint8)
-    shard = Shard(Path("file"), pixels, [], {})
-    assert Pictures(Decoded([shard], [""] * count, {})).metrics == metrics
+# --- docs ---------------------------------------------------------------------------------------------------
 
 
 def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
@@ -69,20 +42,20 @@ def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
 def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
     rng = np.random.default_rng(0)
-    for i in range(40):
+    for i in range(60):
         path = Path("zoo", "ab"[i % 2], f"{i}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (70, 64, 3), np.uint8)).save(path)
     options = ["--data", "folder", "--set", "data.path=zoo", "--batch-size", 8, "--device", "cpu", "--steps", 4]
-    evaluate = ["--evaluate-every", 2, "--set", "train.evaluate_samples=20"]
+    evaluate = ["--evaluate-every", 2, "--set", 'train.metrics=["kd-pyramid"]']
     result = ganzoo("run", "fc-mnist", *options, *evaluate, "--out", "run")
     assert result.code == 0, result.err
-    assert "data folder (40, 2 classes: a, b)" in result.out
+    assert "data folder (60, 2 classes: a, b)" in result.out
     assert ganzoo("resume", "run", "--steps", 6).code == 0
-    result = ganzoo("evaluate", "run", "-n", 20)
+    result = ganzoo("evaluate", "run", "--extractor", "pyramid")
     assert result.code == 0, result.err
-    assert "precision-thumbnail" in result.out
-    result = ganzoo("evaluate", "run", "-n", 20, "--real")
+    assert "authenticity-pyramid" in result.out
+    result = ganzoo("evaluate", "run", "--metrics", "authenticity-pyramid", "--real")
     assert result.code == 0, result.err
     assert package.load("run").sample(2).shape == (2, 3, 64, 64)
 
@@ -102,11 +75,11 @@ def test_500_mixed_pictures_train_dcgan_in_color(ganzoo, workplace, monkeypatch)
         (folder / name).write_bytes(rng.bytes(300))
     options = ["--data", "folder", "--set", "data.path=./pictures", "--set", "data.size=64", "--set", "model.width=4"]
     quick = ["--steps", 3, "--batch-size", 8, "--device", "cpu", "--out", "run"]
-    result = ganzoo("run", "dcgan-mnist", *options, *quick)
+    result = ganzoo("run", "dcgan-mnist", *options, *quick, "--set", 'train.metrics=["kd-pyramid"]')
     assert result.code == 0, result.err
     assert "3 of 500 pictures in pictures cannot be read and are left out: a.png" in result.err
     assert "data folder (497)" in result.out
-    assert "metric/precision-thumbnail" in package.load("run").metrics()[-1]
+    assert "metric/kd-pyramid" in package.load("run").metrics()[-1]
     assert package.load("run").sample(2).shape == (2, 3, 64, 64)
 
 

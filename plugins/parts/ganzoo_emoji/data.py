@@ -30,14 +30,14 @@ _HELD_OUT = 10  # every tenth emoji is a test picture
 class Emoji(TensorDataset):
     """Emoji on white: ``image`` (3, size, size) in [-1, 1] and ``label`` 0 to 8, Unicode's group."""
 
-    metrics = ("kd", "prdc")
+    metrics = ("kd", "fd", "prdc", "authenticity-pyramid")
     eval_options: ClassVar = {"split": "test"}
 
     def __init__(
         self,
         *,
         split: Annotated[Literal["train", "test"], Option("3,299 training or 356 test pictures")] = "train",
-        size: Annotated[Literal[64, 32], Option("Pixels per side")] = SIZE,
+        size: Annotated[Literal[64, 32], Option("Pixels per side")] = 64,
     ) -> None:
         groups, names = _read_names()
         kinds = [re.sub(r"[:,] [a-z-]+ skin tone", "", name) for name in names]

@@ -25,6 +25,7 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
             "kid": "ganzoo_fidelity.kernel:KernelInceptionDistance",
             "is": "ganzoo_fidelity.score:ClassifierScore",
             "prdc": "ganzoo_fidelity.prdc:PrecisionRecallDensityCoverage",
+            "authenticity": "ganzoo_fidelity.authenticity:Authenticity",
             "ppl": "ganzoo_fidelity.path:PerceptualPathLength",
         },
         "extractors": homes,  # weights are downloaded on first use, or given with --weights

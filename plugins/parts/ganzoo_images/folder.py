@@ -42,7 +42,7 @@ class Pictures(Dataset):
     memory, so they may exceed it. A copy of the dataset in another process maps the same files.
     """
 
-    metrics = ("kd", "prdc")
+    metrics = ("kd", "prdc", "authenticity-pyramid")
 
     def __init__(self, decoded: Decoded, labels: Tensor | None = None, class_names: tuple[str, ...] = ()) -> None:
         self._files = [(shard.path, tuple(shard.pixels.shape)) for shard in decoded.shards]
