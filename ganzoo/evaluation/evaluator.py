@@ -227,7 +227,9 @@ class Evaluator:
         loaded = {name: Extractor(zoo, name, of, self._device, weights, sha256) for name, of in kinds.items()}
         dims = {name: extractor.check(values) for name, extractor in loaded.items()}
         for choice in list(self._choices):
-            least = choice.metric.min_samples(dims.get(choice.extractor or "", values[0].numel()))
+            found = dims.get(choice.extractor or "", {})
+            width = max((found[kind] for kind in choice.metric.feature_kinds), default=values[0].numel())
+            least = choice.metric.min_samples(width)
             if self.n < least:
                 name = choice.name + choice.suffix
                 too_few = TooFewSamples(f"The metric {name!r} needs at least {least} samples here, not {self.n}.")

@@ -65,14 +65,14 @@ class Extractor:
         self._network = _open(cls, self.name, sorted(set(self._layers.values())), weights, url).to(device)
         self.sha256 = self.sha256 or getattr(cls, "sha256", "") or _downloaded(url) or _fingerprint(self._network)
 
-    def check(self, values: Tensor) -> int:
-        """Return the dimension of its widest features for samples like these (n, *shape).
+    def check(self, values: Tensor) -> dict[str, int]:
+        """Return feature kind -> the dimension of these features, for samples like these (n, *shape).
 
         Raises:
             UsageError: it does not accept such samples.
         """
         try:
-            return max(features.shape[1] for features in self(values[:2]).values())
+            return {kind: features.shape[1] for kind, features in self(values[:2]).items()}
         except (ValueError, RuntimeError) as error:
             shape = tuple(values.shape[1:])
             raise UsageError(
