@@ -60,11 +60,13 @@ class Metric(ABC):
             ``fd-mnist``.
         extractor: the extractor that its definition requires (``fid``: Inception), or None if there is a choice.
         required_fields: what must come with generated samples, such as ``("label",)``.
+        required_methods: what the model must have, such as ``("translate_back",)`` or ``("condition_fields",)``.
     """
 
     feature_kinds: ClassVar[tuple[str, ...]] = ()
     extractor: ClassVar[str | None] = None
     required_fields: ClassVar[tuple[str, ...]] = ()
+    required_methods: ClassVar[tuple[str, ...]] = ()
 
     def min_samples(self, feature_dim: int) -> int:
         """Return the smallest sample count for which the metric is meaningful, with features of ``feature_dim``

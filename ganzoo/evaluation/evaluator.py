@@ -62,6 +62,7 @@ class Evaluator:
         options: Mapping[str, Mapping[str, Any]] | None = None,
         weights: Path | None = None,
         sha256: str | None = None,
+        first_only: bool = False,
     ) -> None:
         """Choose, load and check everything.
 
@@ -76,6 +77,7 @@ class Evaluator:
             extractor: the feature extractor for metrics whose names do not include one.
             options: metric -> its options.
             weights, sha256: see ``Extractor``.
+            first_only: without ``metrics``, measure only the first default that fits.
 
         Raises:
             UsageError: a name, an option or weights that do not fit, or too few samples.
@@ -90,6 +92,7 @@ class Evaluator:
         for name in options.keys() - measured:
             raise unknown("metric", name, measured, "the settings (--set METRIC.OPTION)")
         self._drop_unfit(model, requested=bool(metrics))
+        self._choices = self._choices[:1] if first_only and not metrics else self._choices
         if sha256 and not weights:
             raise UsageError("--sha256 is the expected hash of the file in --weights: give both.")
         with self._seeded():
@@ -172,8 +175,8 @@ class Evaluator:
         return results
 
     def _drop_unfit(self, model: Model | None, requested: bool) -> None:
-        """Drop metrics that do not fit the dataset, or need what does not come with the samples. If they were requested
-        by name, raise an error instead."""
+        """Drop metrics that do not fit the dataset or the model, or need what does not come with the samples. If they
+        were requested by name, raise an error instead."""
         available = set(self._dataset.fields) if model is None or model.condition_fields else set()
         if model:
             available.update(model.sample_latent(1, torch.Generator()))
@@ -182,6 +185,8 @@ class Evaluator:
             if missing := [name for name in choice.metric.required_fields if name not in available]:
                 present = ", ".join(sorted(available)) or "nothing"
                 problem = f"needs samples that come with {missing[0]!r}; these come with: {present}."
+            if lacking := [name for name in choice.metric.required_methods if not getattr(model, name, None)]:
+                problem = f"needs samples of a model with {lacking[0]!r}, which {_words(model)} does not have."
             try:
                 choice.metric.check(self._dataset)
             except ValueError as error:
@@ -210,6 +215,10 @@ class Evaluator:
                     f"The metric {choice.name + choice.suffix!r} needs at least {least} samples here, not {self.n}."
                 )
         return loaded
+
+
+def _words(model: Model | None) -> str:
+    return f"this one ({type(model).__name__})" if model else "a dataset (--real)"
 
 
 def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[str, Any]]) -> _Choice:

@@ -234,6 +234,7 @@ def _evaluator(
     choice = recipe.data
     if dataset.eval_options or dataset.validation_options:
         dataset, choice = build_data(zoo, recipe, dataset.validation_options, for_evaluation=True)
-    metrics = settings.metrics or dataset.metrics[:1]
-    n = min(settings.evaluate_samples, len(dataset))
-    return Evaluator(zoo, dataset, model, metrics=metrics, n=n, seed=EVALUATION_SEED, device=device), choice
+    n, seed = min(settings.evaluate_samples, len(dataset)), EVALUATION_SEED
+    return Evaluator(
+        zoo, dataset, model, n=n, seed=seed, device=device, metrics=settings.metrics, first_only=True
+    ), choice
