@@ -1,16 +1,13 @@
 """The Python API: what the command line does, as functions."""
 
-import os
-import re
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from ganzoo.errors import GanzooError, UsageError, nearest, warn
+from ganzoo.errors import UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
 from ganzoo.runs.directory import RunDirectory
@@ -20,6 +17,7 @@ from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
 from ganzoo.training.fit import needed_fields
 from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words
+from ganzoo.training.opening import with_data
 from ganzoo.training.state import TrainingState
 from ganzoo.training.trainer import Trainer
 from ganzoo.zoo import Zoo
@@ -189,70 +187,6 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
     if "epochs" in given:
         train.pop("steps", None)  # steps would override epochs
     return replace(recipe, train={**train, **given})
-
-
-def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Collection[str] = ()) -> Recipe:
-    """Return a recipe with another dataset.
-
-    Args:
-        zoo: the plugins.
-        recipe: what to change.
-        data: the name of a dataset, or the path of a folder or a file, or both: ``NAME=PATH``. The dataset that opens it
-            gets it as its option ``path``, and the recipe is named by it.
-        needed: fields that the other parts need (``Dataset.opens_for``).
-
-    Raises:
-        UsageError: it is neither, or not exactly one dataset opens it.
-    """
-    if not isinstance(data, str | PathLike):
-        raise UsageError(f"data must be the name of a dataset or a path, not {data!r}.")
-    data, train = fspath(data), {key: value for key, value in recipe.train.items() if key != "metrics"}
-    chosen, equals, place = data.partition("=")
-    named = bool(equals) and not Path(data).expanduser().exists()
-    path = Path(place if named else data).expanduser()
-    if named:
-        zoo.part("data", chosen)
-    else:
-        try:
-            zoo.part("data", data)
-            return recipe if data == recipe.data.name else replace(recipe.with_part("data", data), train=train)
-        except UsageError:
-            if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
-                raise
-        chosen = _opener(zoo, data, path, needed)
-    title = path.resolve().name
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
-    return replace(
-        recipe.with_part("data", chosen).with_setting("data.path", str(path.absolute())),
-        train=train,
-        name=f"{recipe.name.removesuffix(f'-{recipe.data.name}')}-{name}",
-        title=f"{recipe.title} on {title}".strip(),
-        expect={},
-    )
-
-
-def _opener(zoo: Zoo, data: str, path: Path, needed: Collection[str]) -> str:
-    """Return the name of the dataset that opens a path, for parts that need these fields.
-
-    Raises:
-        UsageError: not exactly one does.
-    """
-    kind = "/" if path.is_dir() or not path.suffix else path.suffix.lower()
-    opened, fields = {}, dict[str, int]()
-    for part in zoo.parts("data"):
-        with suppress(GanzooError):  # a broken plugin opens nothing
-            cls = part.load()
-            opened[part.name] = cls.opens
-            if kind in cls.opens and set(cls.opens_for) <= set(needed):
-                fields[part.name] = len(cls.opens_for)
-    able = [name for name, count in fields.items() if count == max(fields.values())]
-    if len(able) != 1:
-        what = "folders" if kind == "/" else f"{kind} files"
-        every = sorted({kind for kinds in opened.values() for kind in kinds})
-        known = ", ".join("folders" if kind == "/" else kind for kind in every)
-        remedy = f"Choose one: {', '.join(able)}, with --data {able[0]}={data}" if able else f"They open: {known}"
-        raise UsageError(f"--data {data}: {len(able) or 'no'} datasets open {what}. {remedy}.")
-    return able[0]
 
 
 def _check_names(function: str, options: Iterable[str], known: type) -> None:

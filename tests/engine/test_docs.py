@@ -77,7 +77,7 @@ def test_every_hook_and_method_is_documented_with_its_arguments():
 
 
 def test_the_observer_of_the_page_observes(ganzoo, install):
-    (source,) = (block for block in blocks("docs/hooks.md", "python") if "Observer" in block)
+    (source,) = [block for block in blocks("docs/hooks.md", "python") if "Observer" in block]
     install("my-gan", source)
     result = ganzoo("run", "fc-mnist", "--steps", 2, "--out", "run", *TINY)
     assert result.code == 0, result.err
@@ -163,7 +163,7 @@ def test_every_file_of_a_run_is_documented(trained):
 
 def test_the_alarm_of_the_health_page_is_raised(ganzoo):
     page = text("docs/health.md")
-    (transcript,) = (block for block in blocks("docs/health.md", "") if block.startswith("$ ganzoo run"))
+    (transcript,) = [block for block in blocks("docs/health.md", "") if block.startswith("$ ganzoo run")]
     command, _, printed = transcript.partition("\n")
     result = ganzoo(*shlex.split(command)[2:])
     assert result.code == 1
@@ -339,9 +339,9 @@ def test_the_plugin_of_the_chapter_works(tmp_path):
 def test_the_other_code_of_the_chapter_works():
     code = blocks("docs/plugins.md", "python")
     classes = ("Spiral", "Classified", "Flip", "Pretrained")
-    spiral, classified, flip, pretrained = (
+    spiral, classified, flip, pretrained = [
         next(block for block in code if re.search(rf"^class {name}\b", block, re.M)) for name in classes
-    )
+    ]
     names = {}
     imports = "from typing import Annotated\nimport torch\nfrom ganzoo import Option, TensorDataset\n"
     exec(imports + spiral, names)

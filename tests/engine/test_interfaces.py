@@ -167,7 +167,7 @@ def test_importing_ganzoo_is_quick_and_an_unknown_name_is_an_error():
 
 def test_type_checkers_and_python_find_the_same_names():
     tree = ast.parse(Path(ganzoo.__file__).read_text(encoding="utf-8"))
-    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     typed = {alias.name: node.module for node in block.body for alias in node.names}
     assert {"__version__", "hookimpl", *typed} == set(ganzoo.__all__)
     for name, module in typed.items():

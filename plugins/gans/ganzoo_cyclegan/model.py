@@ -20,8 +20,8 @@ from ganzoo import Batch, Field, Model, Option
 
 
 class CycleGAN(Model):
-    """Two generators and two discriminators, for images and a ``source`` of the same height and width, which need not be
-    pairs. Each side must be at least 8 pixels, and 4, 5, 6 or 7 times a power of two."""
+    """Two generators and two discriminators, for images and a ``source`` of the same height and width, which need not
+    be pairs. Each side must be at least 8 pixels, and 4, 5, 6 or 7 times a power of two."""
 
     players: ClassVar = {
         "discriminators": ("discriminator", "discriminator_back"),

@@ -22,7 +22,7 @@ Background = Literal["white", "black"]
 Fit = Literal["crop", "pad", "stretch"]
 
 FORMATS = frozenset(
-    "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP XBM XPM".split()
+    "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM PSD QOI SGI TGA TIFF WEBP XBM XPM".split()  # noqa: SIM905
 )
 """The formats that are decoded, by Pillow's names. Others that Pillow knows start programs (EPS), hold no pictures that
 it can decode, or are rare."""

@@ -129,13 +129,16 @@ class Pairs(Dataset):
         """Say what was found, and what was passed over."""
         if layout.others:
             warn(f"{root}: these files are left out: {', '.join(layout.others)}.")
-        what = (
-            f"{len(self):,} pairs" if self._paired else f"{counts[0]:,} pictures in A and {counts[1]:,} in B, no pairs"
-        )
+        first, second = names
+        what = f"{len(first):,} pictures in A and {len(second):,} in B, no pairs"
+        if self._paired:
+            what = f"{len(self):,} pairs"
         where = "the left half" if layout.wide else "A"
         other = "the right half" if layout.wide else "B"
         source = where if direction == "AtoB" else other
         say(f"{root} ({layout.words}), {chosen}: {what}; {source} is the source.")
+        if not self._paired and not {*map(key_of, first)}.isdisjoint(map(key_of, second)):
+            say("  Some of A have the names of some of B. If these are pairs: --set data.paired=true")
         if chosen == "train" and set(layout.sides) == {"train"}:
             warn(f"{root} has no pictures for validation or testing: evaluations use the training pictures.")
 

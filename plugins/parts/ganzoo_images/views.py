@@ -19,8 +19,8 @@ HOLE = 128 / 127.5 - 1
 
 
 class LowResolution(Folder):
-    """A folder of pictures ``image`` (C, size, size), each with a ``source`` (C, size / factor, size / factor): the same
-    picture, shrunk by antialiased bicubic interpolation. Otherwise as ``folder``."""
+    """A folder of pictures ``image`` (C, size, size), each with a ``source`` (C, size / factor, size / factor): the
+    same picture, shrunk by antialiased bicubic interpolation. Otherwise as ``folder``."""
 
     opens = ()
 
