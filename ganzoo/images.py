@@ -1,11 +1,13 @@
 """Pictures: conversions between float images in [-1, 1] and bytes, grids, and PNG files."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ganzoo.files import write_atomically
 
@@ -40,6 +42,15 @@ def grid(images: Tensor, columns: int = 8) -> Tensor:
 
     picture: Tensor = make_grid(images.detach().float().cpu(), nrow=columns, normalize=True, value_range=(-1.0, 1.0))
     return picture
+
+
+def side_by_side(columns: Sequence[Tensor]) -> Tensor:
+    """Return pictures (N, C, H, W) of several columns as one batch (N * columns, 3, H, W), row by row, for ``grid``.
+    The last column decides the size; others are repeated pixels, or averages."""
+    size = columns[-1].shape[-2:]
+    colored = [column.expand(-1, 3, -1, -1) for column in columns]
+    fitted = [column if column.shape[-2:] == size else interpolate(column, size, mode="area") for column in colored]
+    return torch.stack(fitted, 1).flatten(0, 1)
 
 
 def to_bytes(images: Tensor) -> Tensor:

@@ -69,8 +69,15 @@ def training(*names: str) -> Decorator:
     return add
 
 
-def number(help: str, *, default: int, least: int = 1, most: int | None = None) -> Decorator:  # noqa: A002 - as in click
-    """Return a decorator that adds ``-n``, a number of samples between two limits."""
+def number(
+    help: str,  # noqa: A002 - as in click
+    *,
+    default: int | None,
+    least: int = 1,
+    most: int | None = None,
+) -> Decorator:
+    """Return a decorator that adds ``-n``, a number of samples between two limits. With None as its default, ``help``
+    says what that means."""
     kind = click.IntRange(least, most)
     return click.option("-n", "--number", type=kind, default=default, show_default=True, help=help)
 

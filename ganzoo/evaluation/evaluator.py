@@ -240,3 +240,18 @@ def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[s
     suffix = f"-{extractor.rpartition('/')[2]}" if cls.feature_kinds and not cls.extractor else ""
     used = extractor if cls.feature_kinds else None
     return _Choice(metric, resolved.build(), resolved.choice.options, used, suffix)
+
+
+def by_table(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return ``{"prdc.nearest": 3}`` as ``{"prdc": {"nearest": 3}}``.
+
+    Raises:
+        UsageError: a path has another form.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for path, value in settings.items():
+        table, dot, name = path.partition(".")
+        if not (table and dot and name):
+            raise UsageError(f"The setting {path!r} must be data.OPTION or METRIC.OPTION, such as prdc.nearest.")
+        tables.setdefault(table, {})[name] = value
+    return tables

@@ -13,7 +13,7 @@ from ganzoo_images.listing import Source, counts, find
 _SPLIT = {name: split for split, names in SPLITS.items() for name in names}
 _NAME = rf"({'|'.join(sorted(_SPLIT, key=len, reverse=True))})"
 _TWO_SIDES = re.compile(rf"(?:{_NAME}([_-]?|/))?(A|B)/(?:{_NAME}/)?(.+)", re.IGNORECASE)
-_TRIED = 5  # pictures whose sides are looked at
+_TRIED = 20  # pictures whose sides are looked at
 
 SHOWN = """
   trainA/ trainB/            two sets (and valA/ valB/, testA/ testB/); pairs only with --set data.paired=true
@@ -86,9 +86,9 @@ def _two_sides(sources: Iterable[Source], others: list[str]) -> Layout | None:
 
 
 def _side_by_side(sources: list[Source], others: list[str]) -> Layout | None:
-    """Return the layout of a folder of wide pictures, or None."""
+    """Return the layout of a folder in which most pictures are wide, or None."""
     seen = [wide for source in sources[:_TRIED] if (wide := is_wide_file(source.path)) is not None]
-    if not seen or not all(seen):
+    if 2 * sum(seen) <= len(seen):
         return None
     tops = {source.name.partition("/")[0] for source in sources}
     if not all(top.lower() in _SPLIT for top in tops):

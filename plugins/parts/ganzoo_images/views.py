@@ -56,6 +56,7 @@ class LowResolution(Folder):
         channels_found, *_ = self.fields["image"].shape
         self._small = size // factor
         self.fields = _with_source(self.fields, Field((channels_found, self._small, self._small)))
+        self.metrics = ("l1", *self.metrics)
 
     def prepare(self, stored: Batch) -> Batch:
         batch = super().prepare(stored)
@@ -103,6 +104,7 @@ class Masked(Folder):
         )
         self._hole, self._vary, self._side = hole, vary, max(1, round(share * size))
         self.fields = _with_source(self.fields, Field(self.fields["image"].shape))
+        self.metrics = ("l1", *self.metrics)
 
     def prepare(self, stored: Batch) -> Batch:
         batch = super().prepare(stored)
