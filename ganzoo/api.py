@@ -1,16 +1,13 @@
 """The Python API: what the command line does, as functions."""
 
-import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from ganzoo.errors import GanzooError, UsageError, nearest, warn
+from ganzoo.errors import UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
 from ganzoo.runs.directory import RunDirectory
@@ -18,7 +15,9 @@ from ganzoo.runs.recovery import newest_checkpoint
 from ganzoo.training import initial, processes
 from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
+from ganzoo.training.fit import needed_fields
 from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words
+from ganzoo.training.opening import with_data
 from ganzoo.training.state import TrainingState
 from ganzoo.training.trainer import Trainer
 from ganzoo.zoo import Zoo
@@ -98,7 +97,7 @@ def train(
     source = initial.read(Path(init)) if init is not None else None
     chosen = zoo.find(recipe)
     if (data := options.pop("data", None)) is not None:
-        chosen = with_data(zoo, chosen, data)
+        chosen = with_data(zoo, chosen, data, needed_fields(zoo, adapt(chosen, **options)))
     experiment = build(zoo, adapt(chosen, **options))
     origin = initial.initialize(experiment.model, source) if source else None
     state = TrainingState(experiment)
@@ -188,51 +187,6 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
     if "epochs" in given:
         train.pop("steps", None)  # steps would override epochs
     return replace(recipe, train={**train, **given})
-
-
-def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str]) -> Recipe:
-    """Return a recipe with another dataset.
-
-    Args:
-        zoo: the plugins.
-        recipe: what to change.
-        data: the name of a dataset, or the path of a folder or a file. The dataset that opens it gets it as its option
-            ``path``, and the recipe is named by it.
-
-    Raises:
-        UsageError: it is neither, or not exactly one dataset opens it.
-    """
-    if not isinstance(data, str | PathLike):
-        raise UsageError(f"data must be the name of a dataset or a path, not {data!r}.")
-    data, train = fspath(data), {key: value for key, value in recipe.train.items() if key != "metrics"}
-    path = Path(data).expanduser()
-    try:
-        zoo.part("data", data)
-        return recipe if data == recipe.data.name else replace(recipe.with_part("data", data), train=train)
-    except UsageError:
-        if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
-            raise
-    kind = "/" if path.is_dir() or not path.suffix else path.suffix.lower()
-    opened = {}
-    for part in zoo.parts("data"):
-        with suppress(GanzooError):  # a broken plugin opens nothing
-            opened[part.name] = part.load().opens
-    able = [name for name, kinds in opened.items() if kind in kinds]
-    if len(able) != 1:
-        what = "folders" if kind == "/" else f"{kind} files"
-        every = sorted({kind for kinds in opened.values() for kind in kinds})
-        known = ", ".join("folders" if kind == "/" else kind for kind in every)
-        remedy = f"Choose one: {', '.join(able)}, with --set data.path={data}" if able else f"They open: {known}"
-        raise UsageError(f"--data {data}: {len(able) or 'no'} datasets open {what}. {remedy}.")
-    title = path.resolve().name
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
-    return replace(
-        recipe.with_part("data", able[0]).with_setting("data.path", str(path.absolute())),
-        train=train,
-        name=f"{recipe.name.removesuffix(f'-{recipe.data.name}')}-{name}",
-        title=f"{recipe.title} on {title}".strip(),
-        expect={},
-    )
 
 
 def _check_names(function: str, options: Iterable[str], known: type) -> None:

@@ -28,7 +28,8 @@ class Field:
         dtype: float32 for network inputs (images are in [-1, 1]), int64 for a label.
         classes: number of classes of a label (its values are 0 to classes - 1), or None.
         class_names: names of the classes 0, 1, ..., if they have any.
-        meta: other JSON values that are saved with the weights, such as the columns of a table.
+        meta: other JSON values that are saved with the weights, such as the columns of a table. ``{"paired": False}``
+            says that a condition does not belong to the target of its example.
     """
 
     shape: tuple[int, ...]
@@ -43,6 +44,12 @@ class Field:
         except (TypeError, ValueError) as error:
             raise ValueError(f"the meta of a field must be JSON values: {error}") from error
         object.__setattr__(self, "meta", plain)
+
+    @property
+    def paired(self) -> bool:
+        """Whether the values of this field belong to the target of the same example. The conditions of a dataset for
+        models that learn without pairs do not."""
+        return self.meta.get("paired") is not False
 
     def plain(self) -> dict[str, Any]:
         """Return the field as JSON values; ``Field.of`` is the inverse."""
@@ -80,6 +87,8 @@ class Dataset(ABC):
         location_options: options that only say where the data are. A run may be resumed with others.
         opens: what ``--data PATH`` gives to this dataset, as its option ``path``: suffixes such as ``".csv"``, and
             ``"/"`` for folders.
+        opens_for: fields, such as ``("source",)``. ``--data PATH`` gives a path to this dataset only if the model, the
+            loss or a penalty needs all of these. If several datasets open it, the one with the most of them gets it.
         formats: suffixes of the files that ``encode`` makes, such as ``(".csv",)``.
     """
 
@@ -90,6 +99,7 @@ class Dataset(ABC):
     validation_options: ClassVar[Mapping[str, Any]] = {}
     location_options: ClassVar[tuple[str, ...]] = ()
     opens: ClassVar[tuple[str, ...]] = ()
+    opens_for: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
 
     @property
@@ -156,6 +166,22 @@ class Dataset(ABC):
         """Return the content of a file of samples (n, *shape), for ``ganzoo sample -o``. ``format`` is its suffix, one
         of ``formats``; ``field`` is the target's."""
         raise NotImplementedError(f"{cls.__name__} names formats but has no encode()")
+
+    @classmethod
+    def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
+        """Return what a file holds that a user brings for a condition field, for ``ganzoo sample --input``: float32
+        (C, H, W) in [-1, 1] for a picture. By default, Pillow reads it, and its center is resized to the field's
+        height and width. A method of the class, because the data may be gone.
+
+        Args:
+            content: the bytes of the file.
+            field: what the result must be. Sides of -1 stay as they are in the file.
+            options: those of the dataset that the run was trained on.
+
+        Raises:
+            ValueError: it cannot be read; the message says why.
+        """
+        return images.decode(content, field.shape)
 
     def postprocess(self, sample: Tensor) -> Tensor:
         """Return samples (n, *shape) as metrics see them: by default unchanged. A dataset that pads or enlarges its

@@ -1,11 +1,13 @@
 """Pictures: conversions between float images in [-1, 1] and bytes, grids, and PNG files."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ganzoo.files import write_atomically
 
@@ -42,6 +44,15 @@ def grid(images: Tensor, columns: int = 8) -> Tensor:
     return picture
 
 
+def side_by_side(columns: Sequence[Tensor]) -> Tensor:
+    """Return pictures (N, C, H, W) of several columns as one batch (N * columns, 3, H, W), row by row, for ``grid``.
+    The last column decides the size; others are repeated pixels, or averages."""
+    size = columns[-1].shape[-2:]
+    colored = [column.expand(-1, 3, -1, -1) for column in columns]
+    fitted = [column if column.shape[-2:] == size else interpolate(column, size, mode="area") for column in colored]
+    return torch.stack(fitted, 1).flatten(0, 1)
+
+
 def to_bytes(images: Tensor) -> Tensor:
     """Return images in [-1, 1] as uint8, rounded to the nearest level."""
     return images.add(1.0).mul(127.5).add(0.5).clamp(0, 255).to(torch.uint8)
@@ -50,6 +61,26 @@ def to_bytes(images: Tensor) -> Tensor:
 def from_bytes(images: Tensor) -> Tensor:
     """Return uint8 images as float32 in [-1, 1]."""
     return images.to(torch.float32).div_(127.5).sub_(1.0)
+
+
+def decode(content: bytes, shape: tuple[int, ...]) -> Tensor:
+    """Return the picture in a file as float32 (C, H, W) in [-1, 1]: turned upright, its center resized to H and W. If
+    these are -1, it keeps its sides.
+
+    Raises:
+        ValueError: the shape is not that of a picture, or the file cannot be read.
+    """
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise ValueError(f"a picture has the shape (1 or 3, height, width), not {shape}")
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            picture = ImageOps.exif_transpose(opened).convert("L" if shape[0] == 1 else "RGB")
+    except Exception as error:  # Pillow raises almost anything at unexpected bytes
+        raise ValueError("it is not a picture that can be read") from error
+    if shape[1] > 0:
+        picture = ImageOps.fit(picture, (shape[2], shape[1]), Image.Resampling.LANCZOS)
+    pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
+    return from_bytes(pixels.view(picture.height, picture.width, shape[0]).movedim(2, 0))
 
 
 def to_pil(picture: Tensor) -> Image.Image:

@@ -62,12 +62,14 @@ class Metric(ABC):
         required_fields: what must come with generated samples, such as ``("label",)``.
         reference: what generated samples are compared with: the real samples of the evaluation, or "training" for up to
             10,000 of those that the model was trained on.
+        required_methods: what the model must have, such as ``("translate_back",)`` or ``("condition_fields",)``.
     """
 
     feature_kinds: ClassVar[tuple[str, ...]] = ()
     extractor: ClassVar[str | None] = None
     required_fields: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[Literal["evaluation", "training"]] = "evaluation"
+    required_methods: ClassVar[tuple[str, ...]] = ()
 
     def min_samples(self, feature_dim: int) -> int:
         """Return the smallest sample count for which the metric is meaningful, with features of ``feature_dim``

@@ -22,7 +22,7 @@ class Model(nn.Module, ABC):
     Attributes:
         players: player -> the attributes (networks or parameters) that its optimizer updates. Players may share some.
         required_fields: batch fields it reads besides the target, such as ``("label",)``.
-        condition_fields: batch fields that ``generate`` takes besides the latents, such as ``("edges",)`` of an
+        condition_fields: batch fields that ``generate`` takes besides the latents, such as ``("source",)`` of an
             image-to-image model. They come from the dataset in training, sampling and evaluation.
         metrics: what ``ganzoo evaluate`` measures in addition to the dataset's metrics; those that do not fit the
             dataset are skipped.

@@ -12,18 +12,20 @@ from torch import Tensor
 from ganzoo import export, randomness
 from ganzoo.data import Dataset, Field
 from ganzoo.errors import GanzooError, UsageError, nearest, warn
-from ganzoo.evaluation import draw
-from ganzoo.evaluation.evaluator import MOST, Evaluator
+from ganzoo.evaluation import draw, inputs as from_inputs
+from ganzoo.evaluation.evaluator import MOST, Evaluator, by_table
+from ganzoo.evaluation.inputs import Given, Inputs
 from ganzoo.export import Exported
 from ganzoo.model import Model
 from ganzoo.recipes import PartChoice, Recipe
-from ganzoo.runs import checkpoint
-from ganzoo.runs.checkpoint import Checkpoint
 from ganzoo.runs.directory import RunDirectory
 from ganzoo.runs.records import Record
-from ganzoo.runs.recovery import newest_checkpoint
+from ganzoo.runs.recovery import chosen_checkpoint
 from ganzoo.training.experiment import build_data, build_model, choose_device
 from ganzoo.zoo import Zoo
+
+SAMPLES = 64
+"""Number of samples if none is given."""
 
 
 class Run:
@@ -52,42 +54,78 @@ class Run:
         self.model = model.to(device).eval()
         self._device, self._checkpoint, self._zoo = device, checkpoint, zoo
 
-    def sample(self, n: int, seed: int = 0, *, label: int | str | None = None) -> Tensor:
-        """Return ``n`` samples: float32 (n, *shape) on the CPU; images are (n, C, H, W) in [-1, 1]. The arguments are
-        those of ``draw``."""
-        return self.draw(n, seed, label=label)[self.model.target]
+    def sample(
+        self,
+        n: int | None = None,
+        seed: int = 0,
+        *,
+        label: int | str | None = None,
+        inputs: Mapping[str, Given] | Inputs | None = None,
+    ) -> Tensor:
+        """Return samples: float32 (n, *shape) on the CPU; images are (n, C, H, W) in [-1, 1]. The arguments are those
+        of ``draw``."""
+        return self.draw(n, seed, label=label, inputs=inputs)[self.model.target]
 
-    def draw(self, n: int, seed: int = 0, *, label: int | str | None = None) -> dict[str, Tensor]:
-        """Return ``n`` samples, under the name of the field that they imitate, and their labels if the model has
-        classes.
+    def draw(
+        self,
+        n: int | None = None,
+        seed: int = 0,
+        *,
+        label: int | str | None = None,
+        inputs: Mapping[str, Given] | Inputs | None = None,
+    ) -> dict[str, Tensor]:
+        """Return samples, under the name of the field that they imitate, and their labels if the model has classes.
 
-        Noise is drawn on the CPU, so a seed means the same noise on every device. An image-to-image model gets input
-        images from the dataset with its ``eval_options`` applied; the seed picks them.
+        Noise is drawn on the CPU, so a seed means the same noise on every device. Without ``inputs``, an image-to-image
+        model gets input images from the dataset with its ``eval_options`` applied; the seed picks them.
 
         Args:
-            n: number of samples.
+            n: number of samples. By default, as many as inputs, or 64, or fewer if the dataset has fewer input images.
+                A single input is used for all samples.
             seed: of the noise.
             label: the class of all samples, by name or number, for a model with labels in its latents; None draws
                 classes too.
+            inputs: condition field -> input images, or what ``read_inputs`` returned.
 
         Raises:
-            UsageError: the model has no labels, or there is no such class.
+            UsageError: the model has no labels, there is no such class, or the inputs do not fit.
         """
-        if n < 1:
+        if n is not None and n < 1:
             raise UsageError(f"Cannot draw {n} samples; ask for 1 or more.")
         fixed = {} if label is None else {"label": self._label(label)}
+        rng, target = randomness.generator(seed, "samples"), self.fields[self.model.target]
         real = None
-        if self.model.condition_fields:
-            dataset, _ = self.dataset(for_evaluation=True)
-            real = draw.real(dataset, n, seed)
-        rng = randomness.generator(seed, "samples")
+        if inputs is not None:
+            inputs = inputs if isinstance(inputs, Inputs) else self.read_inputs(inputs)
+            n = inputs.count(n)
+            made = from_inputs.generated(self.model, inputs, n, rng, self._device, target, fixed)
+        else:
+            if self.model.condition_fields:
+                dataset, _ = self.dataset(for_evaluation=True)
+                n = n or min(SAMPLES, len(dataset))
+                real = draw.real(dataset, n, seed)
+            made = draw.generated(self.model, n or SAMPLES, rng, self._device, real=real, fixed=fixed)
         with randomness.preserved():  # preparing input images may be random
             randomness.seed_global(randomness.derive(seed, "samples"))
-            batches = list(draw.generated(self.model, n, rng, self._device, real=real, fixed=fixed))
+            batches = list(made)
         drawn = {self.model.target: torch.cat([sample for sample, _ in batches])}
         if self._has_labels():
             drawn["label"] = torch.cat([others["label"] for _, others in batches])
         return drawn
+
+    def read_inputs(self, given: Mapping[str, Given], size: int | None = None) -> Inputs:
+        """Return inputs of the model, to draw samples from. The training data need not be there.
+
+        Args:
+            given: condition field -> a tensor (n, *shape) with images in [-1, 1] or in bytes; a file; or files and
+                folders of files.
+            size: pixels per side of pictures in files, -1 for their own sides. By default, they are treated as the
+                run's own data were.
+
+        Raises:
+            UsageError: the model takes no inputs or others, or one cannot be read or does not fit.
+        """
+        return from_inputs.read(given, self.model, self.fields, self.dataset_class, self.recipe.data.options, size)
 
     def dataset(self, changes: Mapping[str, Any] | None = None, *, for_evaluation: bool) -> tuple[Dataset, PartChoice]:
         """Return the dataset of the run, built anew, with all its options.
@@ -144,7 +182,7 @@ class Run:
         """
         if n is not None and n < 1:
             raise UsageError(f"Cannot measure {n} samples; ask for 1 or more.")
-        tables = _by_table(settings or {})
+        tables = by_table(settings or {})
         dataset, choice = self.dataset(tables.pop("data", {}), for_evaluation=True)
         if dataset.fields[self.model.target].shape != self.fields[self.model.target].shape:
             raise UsageError(f"With these settings, {choice.name!r} has samples of a different shape from the run's.")
@@ -242,7 +280,7 @@ def load(
     run = RunDirectory.open(Path(directory))
     target = choose_device(str(device))
     recipe = run.recipe
-    saved = _chosen(run, str(checkpoint))
+    saved = chosen_checkpoint(run, str(checkpoint))
     trained = saved.rest.get("settings", {})
     for kind in ("data", "model"):
         part: PartChoice = getattr(recipe, kind)
@@ -262,38 +300,3 @@ def load(
             f"different runs? {error}"
         ) from error
     return Run(run.path, recipe, saved.step, fields, model, target, str(checkpoint), zoo)
-
-
-def _chosen(run: RunDirectory, which: str) -> Checkpoint:
-    """Return the requested checkpoint: last, best, or a step."""
-    if not re.fullmatch("last|best|[0-9]{1,19}", which):
-        raise UsageError(f"checkpoint must be last, best or a step, not {which[:80]!r}.")
-    if which in ("last", "best"):
-        last = newest_checkpoint(run)
-        if last is None:
-            raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")
-        if which == "last":
-            return last
-        if not last.rest.get("best"):
-            raise UsageError(
-                f"{run.path} has no best checkpoint: it was not evaluated during training (--evaluate-every N). "
-                "Use last."
-            )
-        which = last.rest["best"]["step"]
-    step = int(which)
-    available = {checkpoint.step_of(path): path for path in checkpoint.saved(run.checkpoints)}
-    if step not in available:
-        steps = ", ".join(map(str, sorted(available))) or "none"
-        raise UsageError(f"{run.path} has no checkpoint of step {step}; available: {steps}.")
-    return checkpoint.load(available[step])
-
-
-def _by_table(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return ``{"prdc.nearest": 3}`` as ``{"prdc": {"nearest": 3}}``."""
-    tables: dict[str, dict[str, Any]] = {}
-    for path, value in settings.items():
-        table, dot, name = path.partition(".")
-        if not (table and dot and name):
-            raise UsageError(f"The setting {path!r} must be data.OPTION or METRIC.OPTION, such as prdc.nearest.")
-        tables.setdefault(table, {})[name] = value
-    return tables

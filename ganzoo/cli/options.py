@@ -76,7 +76,8 @@ def number(
     least: int = 1,
     most: int | None = None,
 ) -> Decorator:
-    """Return a decorator that adds ``-n``, a number of samples between two limits."""
+    """Return a decorator that adds ``-n``, a number of samples between two limits. With None as its default, ``help``
+    says what that means."""
     kind = click.IntRange(least, most)
     return click.option("-n", "--number", type=kind, default=default, show_default=default is not None, help=help)
 

@@ -45,7 +45,9 @@ def print_next_steps(run: "Run") -> None:
     click.echo(f"\nDone: step {run.step}, in {run.directory}")
     if (run.directory / "samples").is_dir():
         click.echo(f"  look at   {run.directory / 'samples'}")
-    click.echo(f"  sample    ganzoo sample {directory} -n 64 --seed 0 -o grid.png")
+    fields = run.model.condition_fields
+    chosen = " ".join(f"--input {name}=PICTURE" for name in fields) if fields else "-n 64 --seed 0"
+    click.echo(f"  sample    ganzoo sample {directory} {chosen} -o grid.png")
     click.echo(f"  measure   ganzoo evaluate {directory}")
     click.echo(f"  continue  ganzoo resume {directory} --epochs N")
     click.echo(f"  curves    tensorboard --logdir {logs}")

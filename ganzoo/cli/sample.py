@@ -16,15 +16,32 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ganzoo import Run
+    from ganzoo.evaluation.inputs import Inputs
 
 _FORMATS = (".png", ".pt", ".npz")
 
 
 @click.command("sample")
 @options.directory
-@options.number("Number of samples.", default=64, most=10_000_000)
+@options.number(
+    "Number of samples.  [default: 64, or one for each input; fewer if there are fewer input images]",
+    default=None,
+    most=10_000_000,
+)
 @options.seed("Seed for the noise, and for choosing input images.")
 @click.option("--label", metavar="NAME|N", help="Draw this class only, if the model has classes.")
+@click.option(
+    "--input",
+    "inputs",
+    metavar="FIELD=PATH",
+    multiple=True,
+    help="Your own input for an image-to-image model: a picture, or a folder of them; repeatable.",
+)
+@click.option(
+    "--input-size",
+    metavar="N|own",
+    help="Pixels per side of the inputs, or 'own' to keep theirs.  [default: as the training data]",
+)
 @click.option(
     "-o",
     "--out",
@@ -35,7 +52,15 @@ _FORMATS = (".png", ".pt", ".npz")
 @options.checkpoint
 @options.device
 def command(
-    directory: Path, number: int, seed: int, label: str | None, out: Path | None, checkpoint: str, device: str
+    directory: Path,
+    number: int | None,
+    seed: int,
+    label: str | None,
+    inputs: tuple[str, ...],
+    input_size: str | None,
+    out: Path | None,
+    checkpoint: str,
+    device: str,
 ) -> None:
     """Draw samples from the run in DIRECTORY.
 
@@ -43,20 +68,24 @@ def command(
     """
     if out:
         _check_place(out)
+    size = _size(input_size)
+    if size is not None and not inputs:
+        raise UsageError("--input-size is the size of your own inputs: give some with --input.")
     import ganzoo
 
     run = ganzoo.load(directory, checkpoint=checkpoint, device=device)
     formats = run.dataset_class.formats
     if out and out.suffix.lower() not in (*formats, *_FORMATS, ""):
         raise UsageError(f"The format of {out} is unclear: give a {_listed(formats)} file, or a folder.")
-    drawn = run.draw(number, seed, label=label)
+    given = run.read_inputs(_by_field(inputs), size) if inputs else None
+    drawn = run.draw(number, seed, label=label, inputs=given)
     samples = drawn[run.model.target]
     out = out or directory / (f"samples{formats[0]}" if formats and run.pictures(samples[:1]) is None else "grid.png")
     try:
-        _write(run, samples, drawn.get("label"), out)
+        _write(run, samples, drawn.get("label"), given, out)
     except OSError as error:
         raise GanzooError(f"Cannot write {out}: {error.strerror or error}.") from error
-    click.echo(f"{number} samples of step {run.step}: {out}")
+    click.echo(f"{len(samples)} sample{'s' * (len(samples) > 1)} of step {run.step}: {out}")
 
 
 def _listed(own: Sequence[str], common: Sequence[str] = _FORMATS) -> str:
@@ -79,7 +108,40 @@ def _check_place(out: Path) -> None:
         check_new_folder(out, "-o")
 
 
-def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", out: Path) -> None:
+def _by_field(texts: Sequence[str]) -> dict[str, list[str]]:
+    """Return ``["source=a.png", "source=b.png"]`` as ``{"source": ["a.png", "b.png"]}``."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        field, equals, path = text.partition("=")
+        if not (field and equals and path):
+            raise UsageError(f"--input {text!r} must be FIELD=PATH, such as --input source=picture.png.")
+        found.setdefault(field.strip(), []).append(path)
+    return found
+
+
+def _size(text: str | None) -> int | None:
+    """Return the size of the inputs: -1 for their own, None for that of the training data."""
+    if text is None or text == "own":
+        return None if text is None else -1
+    if not re.fullmatch("[1-9][0-9]{0,3}", text):
+        raise UsageError(f"--input-size must be a number of pixels up to 9999, or 'own', not {text!r}.")
+    return int(text)
+
+
+def _beside(given: "Inputs | None", pictures: "Tensor") -> "tuple[Tensor, int]":
+    """Return the pictures of a grid, each beside what it was made from, and the number of columns."""
+    from ganzoo import images
+
+    shown = (
+        [v.expand(len(pictures), *v.shape[1:]) for v in given.values.values() if images.drawable(v)] if given else []
+    )
+    if not shown:
+        return pictures, 8
+    width = len(shown) + 1
+    return images.side_by_side([*shown, pictures]), width * max(1, min(8 // width, -(-len(pictures) // 8)))
+
+
+def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", given: "Inputs | None", out: Path) -> None:
     import numpy as np
     import torch
 
@@ -103,10 +165,11 @@ def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", out: Path) ->
         known = _listed(run.dataset_class.formats, _FORMATS[1:])
         raise UsageError(f"Samples of shape {tuple(samples.shape[1:])} cannot be saved as images; use {known}.")
     elif kind == ".png":
-        images.save(images.grid(pictures), out)
+        images.save(images.grid(*_beside(given, pictures)), out)
     else:
         make_folder(out)
+        names = given.names_of(len(pictures)) if given else [f"{number:05d}" for number in range(len(pictures))]
         for number, picture in enumerate(pictures):
             folder = out if labels is None else out / _folder_name(run.class_names, int(labels[number]))
             folder.mkdir(exist_ok=True)
-            images.save(images.grid(picture[None]), folder / f"{number:05d}.png")
+            images.save(images.grid(picture[None]), folder / f"{names[number]}.png")

@@ -22,6 +22,7 @@ def generated(
     *,
     real: Iterator[tuple[Tensor, Batch]] | None = None,
     fixed: Mapping[str, int] | None = None,
+    batch: int = BATCH,
 ) -> Iterator[tuple[Tensor, Batch]]:
     """Yield ``n`` generated samples in batches: float32 on the CPU, each batch with what it was made from, and with the
     rest of the real examples if it was made from some.
@@ -33,13 +34,14 @@ def generated(
         device: where to generate.
         real: what ``real`` yields for ``n`` examples; needed by a model with condition fields.
         fixed: latents that are the same for all samples, such as a label.
+        batch: how many are generated at once; ``real`` yields as many.
     """
-    for start in range(0, n, BATCH):
+    for start in range(0, n, batch):
         if real:
             target, others = next(real)
             inputs = dict(model.generator_inputs({**others, model.target: target}, rng))
         else:
-            others, inputs = {}, dict(model.sample_latent(min(BATCH, n - start), rng))
+            others, inputs = {}, dict(model.sample_latent(min(batch, n - start), rng))
         for name, value in (fixed or {}).items():
             inputs[name] = torch.full_like(inputs[name], value)
         with torch.no_grad():

@@ -72,6 +72,7 @@ class Evaluator:
         weights: Path | None = None,
         sha256: str | None = None,
         training: Callable[[], Dataset] | None = None,
+        first_only: bool = False,
     ) -> None:
         """Choose, load and check everything.
 
@@ -87,6 +88,7 @@ class Evaluator:
             options: metric -> its options.
             weights, sha256: see ``Extractor``.
             training: returns what the models were trained on; None if that is ``dataset``.
+            first_only: without ``metrics``, measure only the first default that fits.
 
         Raises:
             UsageError: a name, an option or weights that do not fit.
@@ -102,6 +104,7 @@ class Evaluator:
         for name in options.keys() - measured:
             raise unknown("metric", name, measured, "the settings (--set METRIC.OPTION)")
         self._drop_unfit(model, requested=bool(metrics))
+        self._choices = self._choices[:1] if first_only and not metrics else self._choices
         if sha256 and not weights:
             raise UsageError("--sha256 is the expected hash of the file in --weights: give both.")
         with self._seeded():
@@ -193,8 +196,8 @@ class Evaluator:
         return results
 
     def _drop_unfit(self, model: Model | None, requested: bool) -> None:
-        """Drop metrics that do not fit the dataset, or need what does not come with the samples. If they were requested
-        by name, raise an error instead."""
+        """Drop metrics that do not fit the dataset or the model, or need what does not come with the samples. If they
+        were requested by name, raise an error instead."""
         available = set(self._dataset.fields) if model is None or model.condition_fields else set()
         if model:
             available.update(model.sample_latent(1, torch.Generator()))
@@ -203,6 +206,8 @@ class Evaluator:
             if missing := [name for name in choice.metric.required_fields if name not in available]:
                 present = ", ".join(sorted(available)) or "nothing"
                 problem = f"needs samples that come with {missing[0]!r}; these come with: {present}."
+            if lacking := [name for name in choice.metric.required_methods if not getattr(model, name, None)]:
+                problem = f"needs samples of a model with {lacking[0]!r}, which {_words(model)} does not have."
             try:
                 choice.metric.check(self._dataset)
             except ValueError as error:
@@ -240,6 +245,10 @@ class Evaluator:
         return loaded
 
 
+def _words(model: Model | None) -> str:
+    return f"this one ({type(model).__name__})" if model else "a dataset (--real)"
+
+
 def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[str, Any]]) -> _Choice:
     """Return the metric of a name such as ``fd-mnist``, with its options and its extractor."""
     known = zoo.names("metric")
@@ -259,3 +268,18 @@ def _choose(zoo: Zoo, name: str, extractor: str, options: Mapping[str, Mapping[s
     suffix = f"-{extractor.rpartition('/')[2]}" if cls.feature_kinds and not cls.extractor else ""
     used = extractor if cls.feature_kinds else None
     return _Choice(metric, resolved.build(), resolved.choice.options, used, suffix)
+
+
+def by_table(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return ``{"prdc.nearest": 3}`` as ``{"prdc": {"nearest": 3}}``.
+
+    Raises:
+        UsageError: a path has another form.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for path, value in settings.items():
+        table, dot, name = path.partition(".")
+        if not (table and dot and name):
+            raise UsageError(f"The setting {path!r} must be data.OPTION or METRIC.OPTION, such as prdc.nearest.")
+        tables.setdefault(table, {})[name] = value
+    return tables

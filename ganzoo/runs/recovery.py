@@ -5,6 +5,7 @@ removed: the checkpoints may be on a disk that is not mounted.
 """
 
 import os
+import re
 
 from ganzoo.errors import GanzooError, UsageError, warn
 from ganzoo.runs import checkpoint
@@ -38,6 +39,35 @@ def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
     for error in errors:
         warn(f"{error} Using the previous one.")
     return saved
+
+
+def chosen_checkpoint(run: RunDirectory, which: str) -> Checkpoint:
+    """Return the requested checkpoint: last, best, or a step.
+
+    Raises:
+        UsageError: there is none.
+        GanzooError: it is not valid.
+    """
+    if not re.fullmatch("last|best|[0-9]{1,19}", which):
+        raise UsageError(f"checkpoint must be last, best or a step, not {which[:80]!r}.")
+    if which in ("last", "best"):
+        last = newest_checkpoint(run)
+        if last is None:
+            raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")
+        if which == "last":
+            return last
+        if not last.rest.get("best"):
+            raise UsageError(
+                f"{run.path} has no best checkpoint: it was not evaluated during training (--evaluate-every N). "
+                "Use last."
+            )
+        which = last.rest["best"]["step"]
+    step = int(which)
+    available = {checkpoint.step_of(path): path for path in checkpoint.saved(run.checkpoints)}
+    if step not in available:
+        steps = ", ".join(map(str, sorted(available))) or "none"
+        raise UsageError(f"{run.path} has no checkpoint of step {step}; available: {steps}.")
+    return checkpoint.load(available[step])
 
 
 def saved_step(run: RunDirectory) -> int | None:

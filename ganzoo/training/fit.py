@@ -4,7 +4,9 @@ Every function here raises ``UsageError`` if something does not fit.
 """
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from operator import attrgetter
+from typing import Any
 
 from ganzoo.augmentation import Augmentation
 from ganzoo.data import Dataset
@@ -16,9 +18,24 @@ from ganzoo.recipes import Recipe
 from ganzoo.zoo import Zoo
 
 
+def needed_fields(zoo: Zoo, recipe: Recipe) -> set[str]:
+    """Return the batch fields that the parts of a recipe read, besides the target. Parts that are not installed or
+    broken count as needing none: they are reported when they are built."""
+    found: set[str] = set()
+    for kind, _, choice in recipe.parts():
+        if kind != "data":
+            with suppress(GanzooError):
+                found.update(_read_by(zoo.part(kind, choice.name).load()))
+    return found
+
+
+def _read_by(cls: Any) -> tuple[str, ...]:
+    return (*cls.required_fields, *getattr(cls, "condition_fields", ()))
+
+
 def check_fields(part: ResolvedPart, dataset: Dataset, data_name: str) -> None:
     """The dataset has the batch fields that a part reads."""
-    for needed in (*part.cls.required_fields, *getattr(part.cls, "condition_fields", ())):
+    for needed in _read_by(part.cls):
         if needed not in dataset.fields:
             present = ", ".join(f"{field} ({what})" for field, what in dataset.fields.items())
             raise UsageError(

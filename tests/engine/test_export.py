@@ -17,8 +17,8 @@ IMAGE, LABEL = Field((1, 8, 8)), Field((), torch.int64, classes=10)
 class Everything(Model):
     """A model with every kind of input (noise, a class, codes, an image) and with channels_last weights."""
 
-    required_fields = ("label", "edges")
-    condition_fields = ("edges",)
+    required_fields = ("label", "source")
+    condition_fields = ("source",)
     latent_distributions = {"z": "normal", "style": "uniform", "spare": "unheard-of"}
 
     def __init__(self, fields):
@@ -42,7 +42,7 @@ class Everything(Model):
         codes = torch.cat([latent["z"], self.embedding(latent["label"]), latent["style"]], 1)  # (n, 10)
         planes = codes[:, :, None, None].expand(-1, -1, 8, 8) / latent["scale"][:, None, None, None]
         planes = planes + latent["code"][:, None, None, None]
-        return self.norm(self.generator(torch.cat([planes, latent["edges"]], 1))).tanh()
+        return self.norm(self.generator(torch.cat([planes, latent["source"]], 1))).tanh()
 
 
 class Shared(Everything):
@@ -79,7 +79,7 @@ class Frozen(Everything):
 
 
 def a_run(kind, folder) -> Run:
-    fields = {"image": IMAGE, "edges": IMAGE, "label": LABEL}
+    fields = {"image": IMAGE, "source": IMAGE, "label": LABEL}
     zoo = Zoo()
     with randomness.preserved():
         torch.manual_seed(0)
@@ -115,7 +115,7 @@ def test_a_file_has_one_described_input_per_latent_and_condition(kind, tmp_path)
     made = run.export(tmp_path / f"g{export.SUFFIXES[kind]}")
     assert made.path.stat().st_size < 100_000  # without the discriminator's 250,000 parameters
     assert {entry.name: (entry.shape, entry.dtype) for entry in made.inputs} == {
-        "edges": ((1, 8, 8), "float32"),
+        "source": ((1, 8, 8), "float32"),
         "z": ((4,), "float32"),
         "label": ((), "int64"),
         "style": ((2,), "float32"),
@@ -129,8 +129,8 @@ def test_a_file_has_one_described_input_per_latent_and_condition(kind, tmp_path)
     assert meanings["spare"] == meanings["scale"] == "as the model's sample_latent() draws it"
     assert meanings["label"] == "integers from 0 to 9"
     assert meanings["code"] == "integers from 0 to 59"
-    assert meanings["edges"] == "as in the dataset"
-    assert str(made.inputs[0]) == "edges: float32 (n, 1, 8, 8), as in the dataset"
+    assert meanings["source"] == "as in the dataset"
+    assert str(made.inputs[0]) == "source: float32 (n, 1, 8, 8), as in the dataset"
     code = {entry.name: entry.torch if kind == "torch" else entry.numpy for entry in made.inputs}
     assert code["z"].startswith(("torch.randn((8, 4))", "np.random.standard_normal((8, 4))"))
     assert code["style"].startswith(("torch.rand((8, 2)) * 2 - 1", "np.random.uniform(-1, 1, (8, 2))"))
@@ -216,7 +216,7 @@ def test_without_its_libraries_onnx_is_refused_and_torch_works(ganzoo, trained, 
 def test_a_model_can_be_checked_without_writing_a_file(tmp_path):
     run = a_run(Everything, tmp_path)
     inputs = run.model.generator_inputs(
-        {"image": torch.zeros(3, 1, 8, 8), "edges": torch.rand(3, 1, 8, 8)}, torch.Generator()
+        {"image": torch.zeros(3, 1, 8, 8), "source": torch.rand(3, 1, 8, 8)}, torch.Generator()
     )
     assert "differs by at most" in export.check(run.model, inputs)
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ import torch
 from ganzoo_cyclegan.loss import CycleConsistency, ImagePool, discriminator_loss
 from ganzoo_cyclegan.metric import L1Back
 from ganzoo_cyclegan.model import CycleGAN, ResnetGenerator
+from ganzoo_edges.data import MnistEdges
 
 import ganzoo as package
 from ganzoo import Field, UsageError
@@ -23,8 +24,8 @@ SMALL = {
 }
 
 
-def model_of(image=(1, 28, 28), edges=None):
-    fields = {"image": Field(image), "edges": Field(edges or image)}
+def model_of(image=(1, 28, 28), source=None):
+    fields = {"image": Field(image), "source": Field(source or image)}
     return CycleGAN(fields, width=4, blocks=1, discriminator_width=4)
 
 
@@ -40,25 +41,25 @@ def train(out, settings, **options):
 
 
 @pytest.mark.parametrize(
-    ("image", "edges"),
+    ("image", "source"),
     [((1, 28, 28), (1, 28, 28)), ((3, 32, 32), (1, 32, 32)), ((1, 8, 16), (2, 8, 16)), ((2, 48, 40), (3, 48, 40))],
 )
-def test_both_directions_work_for_many_sizes_and_channels(image, edges):
-    model = model_of(image, edges)
-    real = {"image": torch.rand(3, *image), "edges": torch.rand(3, *edges)}
+def test_both_directions_work_for_many_sizes_and_channels(image, source):
+    model = model_of(image, source)
+    real = {"image": torch.rand(3, *image), "source": torch.rand(3, *source)}
     assert model.generate(model.generator_inputs(real, rng())).shape == (3, *image)
-    assert model.translate_back(real["image"]).shape == (3, *edges)
-    scores = model.discriminate(real["image"], {})["score"], model.discriminate_back(real["edges"])["score"]
+    assert model.translate_back(real["image"]).shape == (3, *source)
+    scores = model.discriminate(real["image"], {})["score"], model.discriminate_back(real["source"])["score"]
     assert scores[0].shape == scores[1].shape == (3, (image[1] // 4) * (image[2] // 4))
 
 
 def test_the_preview_shows_both_directions_and_both_cycles():
     model = model_of().eval()
-    real = {"image": torch.rand(2, 1, 28, 28), "edges": torch.rand(2, 1, 28, 28)}
+    real = {"image": torch.rand(2, 1, 28, 28), "source": torch.rand(2, 1, 28, 28)}
     shown = model.preview(real)
-    assert list(shown) == ["real", "edges", "fake", "fake-edges", "cycle", "cycle-edges"]
+    assert list(shown) == ["real", "source", "fake", "fake-source", "cycle", "cycle-source"]
     assert torch.equal(shown["cycle"], model.generator(model.generator_back(real["image"])))
-    assert torch.equal(shown["cycle-edges"], model.generator_back(model.generator(real["edges"])))
+    assert torch.equal(shown["cycle-source"], model.generator_back(model.generator(real["source"])))
 
 
 def test_a_generator_sees_far_enough_to_tell_inside_from_outside():
@@ -78,13 +79,13 @@ def test_a_generator_sees_far_enough_to_tell_inside_from_outside():
 class Arithmetic:
     """A model that is easy to calculate: G doubles, F halves and subtracts 1, scores are the values."""
 
-    target, condition_fields = "image", ("edges",)
+    target, condition_fields = "image", ("source",)
 
     def generator_inputs(self, real, rng):
-        return {"edges": real["edges"]}
+        return {"source": real["source"]}
 
     def generate(self, latent):
-        return latent["edges"] * 2
+        return latent["source"] * 2
 
     def translate_back(self, image):
         return image / 2 - 1
@@ -92,33 +93,33 @@ class Arithmetic:
     def discriminate(self, sample, condition):
         return {"score": sample}
 
-    def discriminate_back(self, edges):
-        return {"score": edges}
+    def discriminate_back(self, source):
+        return {"score": source}
 
 
 def loss_of(*shape, **options):
     loss = CycleConsistency(**options)
-    loss.meet(Arithmetic, {"image": Field(shape), "edges": Field(shape)})
+    loss.meet(Arithmetic, {"image": Field(shape), "source": Field(shape)})
     return loss
 
 
 def test_the_losses_by_hand():
     loss = loss_of(1, cycle_weight=10, identity_weight=5, pool_size=0)
-    real = {"image": torch.tensor([[4.0], [2.0]]), "edges": torch.tensor([[1.0], [3.0]])}
+    real = {"image": torch.tensor([[4.0], [2.0]]), "source": torch.tensor([[1.0], [3.0]])}
     shared = loss.prepare_step(Arithmetic(), real, {"generators"}, rng())
     assert shared["fake"].tolist() == shared["pooled"].tolist() == [[2], [6]]
     assert shared["fake_back"].tolist() == shared["pooled_back"].tolist() == [[1], [0]]
     discriminators, generators = (turn.objective(Arithmetic(), real, shared) for turn in loss.turns())
     assert discriminators.losses == {
         "discriminator-image": ((9 + 1) / 2 + (4 + 36) / 2) / 2,
-        "discriminator-edges": ((0 + 4) / 2 + (1 + 0) / 2) / 2,
+        "discriminator-source": ((0 + 4) / 2 + (1 + 0) / 2) / 2,
     }
-    assert discriminators.metrics == {"C(image)": 3, "C(G(edges))": 4, "C(edges)": 2, "C(F(image))": 0.5}
+    assert discriminators.metrics == {"C(image)": 3, "C(G(source))": 4, "C(source)": 2, "C(F(image))": 0.5}
     assert generators.losses == {
         "generator-image": (1 + 25) / 2,
-        "generator-edges": (0 + 1) / 2,
+        "generator-source": (0 + 1) / 2,
         "cycle-image": 10 * (abs(2 - 4) + abs(0 - 2)) / 2,
-        "cycle-edges": 10 * (abs(0 - 1) + abs(2 - 3)) / 2,
+        "cycle-source": 10 * (abs(0 - 1) + abs(2 - 3)) / 2,
         "identity": 5 * ((4 + 2) / 2 + (abs(-0.5 - 1) + abs(0.5 - 3)) / 2),
     }
 
@@ -127,7 +128,7 @@ def test_the_default_weights_are_the_papers():
     loss = loss_of(1)
     assert (loss.cycle_weight, loss.identity_weight, loss.pool.size, loss.pool_back.size) == (10, 0, 50, 50)
     generators = loss.turns()[1].objective
-    real = {"image": torch.ones(1, 1), "edges": torch.ones(1, 1)}
+    real = {"image": torch.ones(1, 1), "source": torch.ones(1, 1)}
     assert "identity" not in generators(Arithmetic(), real, loss.prepare_step(Arithmetic(), real, set(), rng())).losses
 
 
@@ -141,7 +142,7 @@ def test_discriminators_want_1_for_real_samples_and_0_for_generated_ones():
 def test_each_side_moves_both_of_its_networks_and_no_others():
     torch.manual_seed(0)
     model, loss = model_of(), loss_of(1, 28, 28)
-    real = {"image": torch.rand(4, 1, 28, 28), "edges": torch.rand(4, 1, 28, 28)}
+    real = {"image": torch.rand(4, 1, 28, 28), "source": torch.rand(4, 1, 28, 28)}
     shared = loss.prepare_step(model, real, {"discriminators", "generators"}, rng())
     for turn in loss.turns():
         model.zero_grad()
@@ -213,7 +214,7 @@ def test_both_directions_of_a_run_are_measured(workplace):
     assert "loss/identity" in run.metrics()[-1]
     records = {record["metric"]: record for record in run.evaluate(["l1", "l1-back", "accuracy"], n=200)}
     assert records["l1"]["data"] == {"name": "mnist-edges", "split": "test", "paired": True}
-    assert records["l1-back"]["details"]["image"] == pytest.approx(records["l1"]["details"]["edges"])
+    assert records["l1-back"]["details"]["image"] == pytest.approx(records["l1"]["details"]["source"])
     assert records["l1"]["value"] != records["l1-back"]["value"]
 
 
@@ -231,18 +232,18 @@ def test_a_resumed_run_has_the_same_full_pool(workplace):
 
 def test_the_distance_of_the_other_direction_by_hand():
     real = SimpleNamespace(
-        values=torch.tensor([[[[255, 0]]]], dtype=torch.uint8), extras={"edges": torch.tensor([[[[-1.0, 0.0]]]])}
+        values=torch.tensor([[[[255, 0]]]], dtype=torch.uint8), extras={"source": torch.tensor([[[[-1.0, 0.0]]]])}
     )
     back = {"translate_back": lambda image: image / 2}  # white 0.5, black -0.5
-    model = SimpleNamespace(condition_fields=("edges",), device=torch.device("cpu"), **back)
+    model = SimpleNamespace(condition_fields=("source",), device=torch.device("cpu"), **back)
     score = L1Back().measure(SimpleNamespace(model=model), real)["l1-back"]
     assert score.value == pytest.approx((1.5 + 0.5) / 2 / 2)
     assert (score.better, score.details) == ("lower", {"image": pytest.approx((2 + 1) / 2 / 2)})
 
 
-def test_the_metric_needs_a_model_with_both_directions():
-    with pytest.raises(UsageError, match="translate both ways"):
-        L1Back().measure(SimpleNamespace(model=None), None)
+def test_the_metric_needs_pairs():
+    with pytest.raises(ValueError, match="its 'source' does not belong to its image"):
+        L1Back().check(MnistEdges(split="test", paired=False))
 
 
 def test_the_loss_needs_a_model_with_both_directions(workplace):

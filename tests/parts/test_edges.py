@@ -8,6 +8,7 @@ from ganzoo_edges.data import MnistEdges, outline
 from ganzoo_edges.metric import L1
 from ganzoo_mnist.data import MNIST
 
+import ganzoo as package
 from ganzoo import UsageError
 
 
@@ -35,38 +36,46 @@ def test_pairs_belong_together():
     assert dataset.target == "image"
     assert {name: field.shape for name, field in dataset.fields.items()} == {
         "image": (1, 28, 28),
-        "edges": (1, 28, 28),
+        "source": (1, 28, 28),
         "label": (),
     }
     assert dataset.fields["label"].classes == 10
     assert all(torch.equal(stored[name], digits[name]) for name in digits)
-    assert torch.equal(stored["edges"], outline(digits["image"]))
+    assert torch.equal(stored["source"], outline(digits["image"]))
     prepared = dataset.prepare({name: value[:9] for name, value in stored.items()})
-    assert set(prepared["edges"].unique().tolist()) == {-1, 1}
+    assert set(prepared["source"].unique().tolist()) == {-1, 1}
 
 
 def test_unpaired_edges_are_complete_and_never_the_digits_own():
     paired, unpaired = MnistEdges(split="test").tensors(), MnistEdges(split="test", paired=False).tensors()
     assert torch.equal(paired["image"], unpaired["image"])
     assert torch.equal(paired["label"], unpaired["label"])
-    own, other = paired["edges"].flatten(1), unpaired["edges"].flatten(1)
+    own, other = paired["source"].flatten(1), unpaired["source"].flatten(1)
     assert (own != other).any(1).all()
     assert sorted(map(bytes, own.numpy())) == sorted(map(bytes, other.numpy()))
-    assert torch.equal(unpaired["edges"], MnistEdges(split="test", paired=False).tensors()["edges"])
+    assert torch.equal(unpaired["source"], MnistEdges(split="test", paired=False).tensors()["source"])
 
 
 def test_the_distance_by_hand():
     real = SimpleNamespace(values=torch.tensor([[[[0, 255]]], [[[51, 0]]]], dtype=torch.uint8))
     values = torch.tensor([[[[255, 255]]], [[[0, 102]]]], dtype=torch.uint8)
     edges = torch.tensor([[[[-1.0, -1.0]]], [[[-1.0, 1.0]]]])  # black, black; black, white
-    model = SimpleNamespace(condition_fields=("edges",))
-    score = L1().measure(SimpleNamespace(values=values, extras={"edges": edges}, model=model), real)["l1"]
+    model = SimpleNamespace(condition_fields=("source",))
+    score = L1().measure(SimpleNamespace(values=values, extras={"source": edges}, model=model), real)["l1"]
     assert score.value == pytest.approx((1 + 0 + 0.2 + 0.4) / 4)
     assert score.better == "lower"
-    assert score.details["edges"] == pytest.approx((0 + 1 + 0.2 + 1) / 4)
+    assert score.details["source"] == pytest.approx((0 + 1 + 0.2 + 1) / 4)
 
 
-@pytest.mark.parametrize("model", [None, SimpleNamespace(condition_fields=())])
-def test_the_distance_needs_a_model_with_condition_fields(model):
-    with pytest.raises(UsageError, match="image-to-image models"):
-        L1().measure(SimpleNamespace(model=model), None)
+@pytest.mark.parametrize("metric", ["l1", "l1-back"])
+@pytest.mark.parametrize("real", [False, True])
+def test_the_distance_needs_a_model_with_condition_fields(trained, metric, real):
+    message = f"'{metric}' needs samples of a model with 'condition_fields', which .* does not have"
+    with pytest.raises(UsageError, match=message):
+        package.load(trained).evaluate(metric, n=4, real=real)
+
+
+def test_the_distance_needs_pairs():
+    with pytest.raises(ValueError, match="its 'source' does not belong to its image"):
+        L1().check(MnistEdges(split="test", paired=False))
+    L1().check(MnistEdges(split="test"))

@@ -310,7 +310,7 @@ def test_several_shards_are_one_dataset(pictures, small_shards, monkeypatch):
     content = pickle.dumps(dataset)
     assert len(content) < 3000
     assert levels(pickle.loads(content)) == ALL[:11]
-    monkeypatch.setattr(folder, "_memory", lambda: 2000)  # the pixels take more than half of it
+    monkeypatch.setattr(folder, "memory", lambda: 2000)  # the pixels take more than half of it
     streamed = Folder(path="pictures", size=8)
     assert streamed.tensors() is None
     assert [int(streamed[i]["image"][0, 0, 0]) for i in range(11)] == ALL[:11]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from ganzoo_networks.conditioning import ClassConditionalGenerator, ClassConditionalModel
 from ganzoo_networks.conv import Generator, Trunk, channels_last, init_weights, resolutions
-from ganzoo_networks.patch import PatchDiscriminator, edge_channels
+from ganzoo_networks.patch import PatchDiscriminator, source_channels
 
 from ganzoo import Field
 
@@ -189,14 +189,14 @@ def test_each_score_belongs_to_a_patch_of_18_pixels():
 
 
 @pytest.mark.parametrize(
-    ("image", "edges", "complaint"),
+    ("image", "source", "complaint"),
     [
         ((1, 30, 28), (1, 30, 28), "4, 5, 6 or 7 times a power of two"),
         ((2,), (2,), "it needs images"),
-        ((1, 28, 28), (1, 14, 14), "edges of the same height and width"),
-        ((1, 28, 28), (28,), "edges of the same height and width"),
+        ((1, 28, 28), (1, 14, 14), "source of the same height and width"),
+        ((1, 28, 28), (28,), "source of the same height and width"),
     ],
 )
-def test_image_and_edges_must_fit_together(image, edges, complaint):
+def test_image_and_source_must_fit_together(image, source, complaint):
     with pytest.raises(ValueError, match=complaint):
-        edge_channels({"image": Field(image), "edges": Field(edges)}, "image")
+        source_channels({"image": Field(image), "source": Field(source)}, "image")

@@ -239,6 +239,16 @@ def test_the_l1_term_by_hand():
     assert penalty_of("l1", every=2).term(model, real, shared) == pytest.approx((0 + 1 + 0.5 + 0) / 4)  # generated anew
 
 
+def test_l1_needs_pairs():
+    model = SimpleNamespace(condition_fields=("source",), target="image")
+    fields = {"image": Field((1, 8, 8)), "source": Field((1, 8, 8), meta={"paired": False})}
+    with pytest.raises(
+        ValueError, match="it needs pairs, but the 'source' of this dataset does not belong to its image"
+    ):
+        penalty_of("l1").meet(model, fields)
+    penalty_of("l1").meet(model, {"image": Field((1, 8, 8)), "source": Field((1, 8, 8))})
+
+
 def test_l1_needs_a_model_with_condition_fields(workplace):
     with pytest.raises(UsageError, match="penalty 'l1' needs a model with 'condition_fields'"):
         package.train("fc-mnist", penalties=["l1"], out="run", steps=1, settings={"data.split": "test"})

@@ -55,28 +55,28 @@ class CycleConsistency(Loss):
         return {**inputs, "fake": fake, "fake_back": back, **pooled}
 
     def _discriminators_turn(self, model: Any, real: Batch, shared: Batch) -> Terms:
-        image, edges = model.target, model.condition_fields[0]
+        image, source = model.target, model.condition_fields[0]
         on_real, on_fake = (model.discriminate(x, {})["score"] for x in (real[image], shared["pooled"]))  # (n, k) each
-        on_edges, on_back = (model.discriminate_back(x)["score"] for x in (real[edges], shared["pooled_back"]))
+        on_source, on_back = (model.discriminate_back(x)["score"] for x in (real[source], shared["pooled_back"]))
         losses = {
             f"discriminator-{image}": discriminator_loss(on_real, on_fake),
-            f"discriminator-{edges}": discriminator_loss(on_edges, on_back),
+            f"discriminator-{source}": discriminator_loss(on_source, on_back),
         }
-        scores = {image: on_real, f"G({edges})": on_fake, edges: on_edges, f"F({image})": on_back}
+        scores = {image: on_real, f"G({source})": on_fake, source: on_source, f"F({image})": on_back}
         return Terms(losses, {f"C({name})": score.detach().mean() for name, score in scores.items()})
 
     def _generators_turn(self, model: Any, real: Batch, shared: Batch) -> Terms:
-        image, edges = model.target, model.condition_fields[0]
-        x, y, fake, back = real[edges], real[image], shared["fake"], shared["fake_back"]
-        cycle, cycle_back = model.generate({**shared, edges: back}), model.translate_back(fake)
+        image, source = model.target, model.condition_fields[0]
+        x, y, fake, back = real[source], real[image], shared["fake"], shared["fake_back"]
+        cycle, cycle_back = model.generate({**shared, source: back}), model.translate_back(fake)
         losses = {
             f"generator-{image}": (model.discriminate(fake, {})["score"] - 1).square().mean(),
-            f"generator-{edges}": (model.discriminate_back(back)["score"] - 1).square().mean(),
+            f"generator-{source}": (model.discriminate_back(back)["score"] - 1).square().mean(),
             f"cycle-{image}": self.cycle_weight * l1_loss(cycle, y),
-            f"cycle-{edges}": self.cycle_weight * l1_loss(cycle_back, x),
+            f"cycle-{source}": self.cycle_weight * l1_loss(cycle_back, x),
         }
         if self.identity_weight:
-            identity = l1_loss(model.generate({**shared, edges: y}), y) + l1_loss(model.translate_back(x), x)
+            identity = l1_loss(model.generate({**shared, source: y}), y) + l1_loss(model.translate_back(x), x)
             losses["identity"] = self.identity_weight * identity
         return Terms(losses)
 

@@ -4,26 +4,29 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from ganzoo_edges.metric import l1_distance
+from ganzoo_edges.metric import check_paired, l1_distance
 
-from ganzoo import Metric, Samples, Score, UsageError
+from ganzoo import Dataset, Metric, Samples, Score
 from ganzoo.images import from_bytes
 
 BATCH = 256
 
 
 class L1Back(Metric):
-    """``l1-back``: the mean absolute difference between what a model makes of each real image (its edges, for example)
+    """``l1-back``: the mean absolute difference between what a model makes of each real image (its source)
     and the truth, over all pixels, where black to white is 1. Its details hold the result of returning the image
     unchanged. ``l1`` is the other direction.
 
     For models that ``translate_back``, and datasets of pairs.
     """
 
+    required_methods = ("condition_fields", "translate_back")
+
+    def check(self, dataset: Dataset) -> None:
+        check_paired(dataset)
+
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         model: Any = fake.model
-        if not hasattr(model, "translate_back"):
-            raise UsageError("The metric 'l1-back' is for models that translate both ways, such as cyclegan.")
         truth, images = real.extras[model.condition_fields[0]], from_bytes(real.values)  # (n, *shape), in [-1, 1]
         with torch.no_grad():
             made = torch.cat([model.translate_back(part.to(model.device)).cpu() for part in images.split(BATCH)])

@@ -1,8 +1,8 @@
-"""CycleGAN: images from edges and edges from images, learned from unpaired examples.
+"""CycleGAN: images from sources and sources from images, learned from unpaired examples.
 
 Paper: Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
     https://arxiv.org/abs/1703.10593, section 4 and appendix 7.2
-    G: edges -> images, F: images -> edges          D_Y scores images, D_X scores edges, both patch by patch
+    G: sources -> images, F: images -> sources          D_Y scores images, D_X scores sources, both patch by patch
     G and F: convolutions that halve, residual blocks, convolutions that double, with instance norm
 Departures: images are small, so G and F halve them once, not twice, have no layer of features at full size, and 3
     residual blocks, not 6 or 9; zeros at the borders, not reflections; patches of 18x18, not 70x70.
@@ -13,21 +13,21 @@ from typing import Annotated, ClassVar
 
 import torch
 from ganzoo_networks.conv import init_weights, norm_layer
-from ganzoo_networks.patch import PatchDiscriminator, edge_channels
+from ganzoo_networks.patch import PatchDiscriminator, source_channels
 from torch import Tensor, nn
 
 from ganzoo import Batch, Field, Model, Option
 
 
 class CycleGAN(Model):
-    """Two generators and two discriminators, for images and ``edges`` of the same height and width, which need not be
-    paired. Each side must be at least 8 pixels, and 4, 5, 6 or 7 times a power of two."""
+    """Two generators and two discriminators, for images and a ``source`` of the same height and width, which need not
+    be pairs. Each side must be at least 8 pixels, and 4, 5, 6 or 7 times a power of two."""
 
     players: ClassVar = {
         "discriminators": ("discriminator", "discriminator_back"),
         "generators": ("generator", "generator_back"),
     }
-    condition_fields = ("edges",)
+    condition_fields = ("source",)
     metrics = ("l1", "l1-back")
     batch_dependent = False
     augmentable = False  # two discriminators
@@ -42,36 +42,37 @@ class CycleGAN(Model):
         discriminator_width: Annotated[int, Option("Channels of the discriminators' first layer", ge=1)] = 32,
     ) -> None:
         super().__init__(fields)
-        edges, image = edge_channels(fields, self.target), fields[self.target].shape[0]
-        self.generator = ResnetGenerator(edges, image, width, blocks)
+        source, image = source_channels(fields, self.target), fields[self.target].shape[0]
+        self.generator = ResnetGenerator(source, image, width, blocks)
         self.discriminator = PatchDiscriminator(discriminator_width, image)
-        self.generator_back = ResnetGenerator(image, edges, width, blocks)
-        self.discriminator_back = PatchDiscriminator(discriminator_width, edges)
+        self.generator_back = ResnetGenerator(image, source, width, blocks)
+        self.discriminator_back = PatchDiscriminator(discriminator_width, source)
 
     def sample_latent(self, n: int, rng: torch.Generator) -> Batch:
-        return {}  # no noise: an image is a function of its edges
+        return {}  # no noise: an image is a function of its source
 
     def generate(self, latent: Batch) -> Tensor:
-        image: Tensor = self.generator(latent["edges"])  # (n, channels, H, W) -> (n, C, H, W)
+        image: Tensor = self.generator(latent["source"])  # (n, channels, H, W) -> (n, C, H, W)
         return image
 
     def translate_back(self, image: Tensor) -> Tensor:
-        """Return edges (n, channels, H, W) in [-1, 1] of images (n, C, H, W)."""
-        edges: Tensor = self.generator_back(image)
-        return edges
+        """Return sources (n, channels, H, W) in [-1, 1] made from images (n, C, H, W)."""
+        source: Tensor = self.generator_back(image)
+        return source
 
     def discriminate(self, sample: Tensor, condition: Batch) -> Batch:
         return {"score": self.discriminator(sample)}  # (n, k), one per patch
 
-    def discriminate_back(self, edges: Tensor) -> Batch:
-        """Return what the other discriminator says about edges (n, channels, H, W): ``score`` (n, k), one per patch."""
-        return {"score": self.discriminator_back(edges)}
+    def discriminate_back(self, source: Tensor) -> Batch:
+        """Return what the other discriminator says about sources (n, channels, H, W): ``score`` (n, k), one per
+        patch."""
+        return {"score": self.discriminator_back(source)}
 
     def preview(self, fixed: Batch) -> Mapping[str, Tensor]:
-        real, edges = fixed[self.target], fixed["edges"]
+        real, source = fixed[self.target], fixed["source"]
         fake, back = self.generate(fixed), self.translate_back(real)
-        cycles = {"cycle": self.generate({"edges": back}), "cycle-edges": self.translate_back(fake)}
-        return {"real": real, "edges": edges, "fake": fake, "fake-edges": back, **cycles}
+        cycles = {"cycle": self.generate({"source": back}), "cycle-source": self.translate_back(fake)}
+        return {"real": real, "source": source, "fake": fake, "fake-source": back, **cycles}
 
 
 class ResnetGenerator(nn.Module):

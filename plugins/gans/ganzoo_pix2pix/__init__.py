@@ -1,4 +1,4 @@
-"""pix2pix: images from edges of the same scene."""
+"""pix2pix: images from another picture of the same scene."""
 
 from ganzoo import hookimpl
 

@@ -1,4 +1,4 @@
-"""MNIST digits and their outlines (the field ``edges``): pairs of images, computed in a moment, without a download.
+"""MNIST digits and their outlines (the field ``source``): pairs of images, computed in a moment, without a download.
 
 The outline is the external morphological gradient of the ink (pixels at 128 or above): its dilation by a cross of 3x3,
 minus the ink. It says where the ink ends, but not on which side of a line the ink is, nor how dark. A model that makes
@@ -20,7 +20,7 @@ TRAINING = 55_000  # of MNIST's 60,000 training digits; the others choose the be
 
 
 class MnistEdges(TensorDataset):
-    """Digits ``image`` (1, 28, 28), the target; their outlines ``edges`` (1, 28, 28), where lines are 1 and the rest
+    """Digits ``image`` (1, 28, 28), the target; their outlines ``source`` (1, 28, 28), where lines are 1 and the rest
     is -1; and the digit's ``label`` 0 to 9."""
 
     metrics = ("fd", "accuracy")
@@ -44,7 +44,8 @@ class MnistEdges(TensorDataset):
         if not paired:  # one cycle through all digits, so that none keeps its own edges
             order = torch.randperm(len(edges), generator=torch.Generator().manual_seed(SEED))
             edges = torch.empty_like(edges).index_copy_(0, order, edges[order.roll(1)])
-        super().__init__({"image": image, "edges": edges, "label": label}, classes={"label": 10})
+        meta = {} if paired else {"source": {"paired": False}}
+        super().__init__({"image": image, "source": edges, "label": label}, classes={"label": 10}, meta=meta)
 
 
 def outline(image: Tensor) -> Tensor:

@@ -5,28 +5,39 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from ganzoo import Metric, Samples, Score, UsageError
+from ganzoo import Dataset, Metric, Samples, Score
 from ganzoo.images import from_bytes
 
 
 class L1(Metric):
-    """``l1``: the mean absolute difference between each generated image and the real one with the same edges, over all
+    """``l1``: the mean absolute difference between each generated image and the real one with the same source, over all
     pixels, where black to white is 1. Its details hold the result of returning the condition unchanged, if that has the
     shape of the image.
 
-    For models with condition fields: only their samples belong to a real one.
+    For models with condition fields, whose samples belong to real ones, and for datasets of pairs.
     """
 
+    required_methods = ("condition_fields",)
+
+    def check(self, dataset: Dataset) -> None:
+        check_paired(dataset)
+
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
-        if fake.model is None or not fake.model.condition_fields:
-            raise UsageError(
-                "The metric 'l1' compares an image with the real one that has the same edges: it is for image-to-image "
-                "models, such as pix2pix."
-            )
+        assert fake.model
         truth = _signed(real.values)
         conditions = {name: fake.extras[name] for name in fake.model.condition_fields}
         details = {name: l1_distance(truth, value) for name, value in conditions.items() if value.shape == truth.shape}
         return {"l1": Score(l1_distance(_signed(fake.values), truth), "lower", details)}
+
+
+def check_paired(dataset: Dataset) -> None:
+    """Refuse a dataset whose conditions do not belong to its targets.
+
+    Raises:
+        ValueError: always then.
+    """
+    if unpaired := [name for name, field in dataset.fields.items() if not field.paired]:
+        raise ValueError(f"its {unpaired[0]!r} does not belong to its {dataset.target}, so there is no truth")
 
 
 def l1_distance(left: Tensor, right: Tensor) -> float:

@@ -11,6 +11,9 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
     return {
         "datasets": {
             "folder": "ganzoo_images.folder:Folder",
+            "pairs": "ganzoo_images.pairs:Pairs",
+            "low-resolution": "ganzoo_images.views:LowResolution",
+            "masked": "ganzoo_images.views:Masked",
             "fashion-mnist": "ganzoo_images.downloads:FashionMNIST",
             "cifar10": "ganzoo_images.downloads:CIFAR10",
             "celeba": "ganzoo_images.downloads:CelebA",

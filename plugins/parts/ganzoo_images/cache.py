@@ -54,6 +54,11 @@ class Decoded:
     names: list[str]
     broken: dict[str, str]
 
+    @property
+    def channels(self) -> int:
+        """3 if one of the pictures is in color, otherwise 1."""
+        return max((shard.pixels.shape[1] for shard in self.shards), default=1)
+
 
 def default_folder() -> Path:
     """Return ``$XDG_CACHE_HOME/ganzoo``, or ``~/.cache/ganzoo`` if that is not set to an absolute path."""

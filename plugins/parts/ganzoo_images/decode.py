@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageOps
 
+from ganzoo import UsageError
+
 Channels = Literal["auto", "gray", "color"]
 Background = Literal["white", "black"]
 Fit = Literal["crop", "pad", "stretch"]
@@ -35,25 +37,35 @@ class Treatment:
     """What is made of a picture.
 
     Attributes:
-        size: pixels per side of the result.
+        size: pixels per side of the result; 0 keeps the sides of the picture.
         channels: "gray" (luma, ITU-R BT.601), "color", or "auto": one channel if all three are the same.
         background: the color behind transparent pixels, and around padded pictures.
         fit: how a picture becomes square. "crop" keeps the largest centered square, "pad" keeps everything and adds
             background, "stretch" changes the proportions.
         range: the levels of pictures with more than 8 bits that become black and white; None for 0 and 65,535.
+        half: "left" or "right" of a picture that is twice as wide as high; empty for the whole picture.
+
+    Raises:
+        UsageError: the levels of ``range`` are not in order.
     """
 
     size: int
     channels: Channels = "auto"
-    background: Background = "white"
+    background: Background | Literal["gray"] = "white"
     fit: Fit = "crop"
     range: tuple[float, float] | None = None
+    half: Literal["", "left", "right"] = ""
+
+    def __post_init__(self) -> None:
+        if self.range and not self.range[0] < self.range[1]:
+            raise UsageError(f"data.range = {list(self.range)}: the level of black must be lower than that of white.")
 
     def __str__(self) -> str:
         """Return it as part of a file name."""
         words = [f"{self.size}", self.channels, self.background]
         words += [self.fit] if self.fit != "crop" else []
         words += [f"{self.range[0]!r}_{self.range[1]!r}"] if self.range else []
+        words += [self.half] if self.half else []
         return "-".join(words)
 
 
@@ -103,7 +115,7 @@ def decode(content: bytes, how: Treatment) -> np.ndarray:
     the center, except that pixels outside the crop do not show in its outermost pixels.
 
     Returns:
-        uint8 (1 or 3, size, size).
+        uint8 (1 or 3, size, size); with size 0, (1 or 3, height, width).
 
     Raises:
         Broken: it cannot be read.
@@ -112,12 +124,15 @@ def decode(content: bytes, how: Treatment) -> np.ndarray:
         raise Broken("it is empty")
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
-            image.draft(None, (4 * how.size, 4 * how.size))  # a JPEG that is far larger is decoded at 1/2, 1/4 or 1/8
+            if how.size:
+                image.draft(None, (4 * how.size, 4 * how.size))  # a far larger JPEG is decoded at 1/2, 1/4 or 1/8
             image.load()
             plain = _eight_bits(_upright(image), how)
             if how.channels == "gray":
                 plain = plain.convert("L")
-            pixels = np.asarray(_square(plain, how))
+            if how.half:
+                plain = _half(plain, how.half)
+            pixels = np.asarray(_square(plain, how) if how.size else plain)
     except (Broken, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise almost anything at unexpected bytes
@@ -163,6 +178,27 @@ def _transparent(image: Image.Image) -> bool:
     """Return whether the picture has transparency: in a channel, in its palette, or as one transparent color."""
     palette = image.palette is not None and image.palette.mode == "RGBA"
     return palette or image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info
+
+
+def is_wide(width: int, height: int) -> bool:
+    """Return whether a picture is twice as wide as high, give or take 5 percent: two pictures side by side."""
+    return abs(width / height - 2) <= 0.1
+
+
+def is_wide_file(path: str) -> bool | None:
+    """Return whether the picture in a file is wide; None if it cannot be read. Pixels are not decoded."""
+    try:
+        with Image.open(io.BytesIO(read(path)), formats=_formats()) as image:
+            return is_wide(*_upright(image).size)
+    except Exception:  # as in decode(), which says why
+        return None
+
+
+def _half(image: Image.Image, half: str) -> Image.Image:
+    if not is_wide(*image.size):
+        raise Broken(f"it is not twice as wide as high ({image.width}x{image.height})")
+    middle = image.width // 2
+    return image.crop((0, 0, middle, image.height) if half == "left" else (middle, 0, 2 * middle, image.height))
 
 
 def _square(image: Image.Image, how: Treatment) -> Image.Image:

@@ -22,9 +22,10 @@ from torchvision.datasets.utils import check_integrity, extract_archive
 from ganzoo import GanzooError, Option, TensorDataset, UsageError
 from ganzoo.errors import format_error
 from ganzoo_images.decode import Treatment
-from ganzoo_images.folder import CacheFolder, Pictures, Size, decode_all
+from ganzoo_images.folder import Pictures, decode_all
 from ganzoo_images.listing import Source, stamp
 from ganzoo_images.lite0 import default_extractor
+from ganzoo_images.options import CacheFolder, Size
 from ganzoo_images.progress import say
 
 _TIMEOUT = 30.0  # seconds without a byte, after which a download has failed

@@ -14,14 +14,16 @@ from contextlib import suppress
 from itertools import accumulate
 from math import prod
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from ganzoo import Batch, Dataset, Field, GanzooError, Option, UsageError, warn
+from ganzoo import Batch, Dataset, Field, GanzooError, UsageError, warn
+from ganzoo.images import from_bytes
+from ganzoo_images import options
 from ganzoo_images.cache import Cache, Decoded, default_folder
-from ganzoo_images.decode import Background, Channels, Fit, Treatment
+from ganzoo_images.decode import Broken, Channels, Treatment, decode
 from ganzoo_images.listing import Source, counts, find
 from ganzoo_images.lite0 import default_extractor
 from ganzoo_images.shards import mapped
@@ -31,11 +33,6 @@ _DARK = 32  # of 255; if no pixel is lighter, something is wrong
 SPLITS = {"train": ("train", "training"), "validation": ("valid", "val", "validation"), "test": ("test", "testing")}
 """Splits, and the names of their folders."""
 
-Size = Annotated[int, Option("Pixels per side: the shorter side is resized to it, the center is kept", ge=4, le=4096)]
-CacheFolder = Annotated[
-    str | None, Option("Folder for decoded pictures, instead of ~/.cache/ganzoo (or $XDG_CACHE_HOME/ganzoo)")
-]
-
 
 class Pictures(Dataset):
     """Decoded pictures: ``image`` (C, size, size), and ``label`` if they have classes. Their files are mapped into
@@ -44,10 +41,16 @@ class Pictures(Dataset):
 
     metrics = ("kd", "prdc", "authenticity-pyramid")
 
-    def __init__(self, decoded: Decoded, labels: Tensor | None = None, class_names: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        decoded: Decoded,
+        labels: Tensor | None = None,
+        class_names: tuple[str, ...] = (),
+        channels: int = 1,
+    ) -> None:
         self._files = [(shard.path, tuple(shard.pixels.shape)) for shard in decoded.shards]
         self._ends = list(accumulate(len(shard.pixels) for shard in decoded.shards))
-        channels = max((shard.pixels.shape[1] for shard in decoded.shards), default=1)
+        channels = max(channels, decoded.channels)
         self.fields = {"image": Field((channels, *decoded.shards[0].pixels.shape[2:]))}
         self._pixels = self._with_channels(shard.pixels for shard in decoded.shards)
         self._labels = labels
@@ -68,10 +71,22 @@ class Pictures(Dataset):
     def tensors(self) -> Batch | None:
         """Return all pictures, or None if they take more than half of the memory. One shard is not copied."""
         size = len(self) * prod(self.fields["image"].shape)
-        if self._tensors is None and (len(self._pixels) == 1 or size <= _memory() / 2):
+        if self._tensors is None and (len(self._pixels) == 1 or size <= memory() / 2):
             pixels = self._pixels[0] if len(self._pixels) == 1 else torch.cat(self._pixels)
             self._tensors = self._with_labels(pixels, slice(None))
         return self._tensors
+
+    @classmethod
+    def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
+        """Return a picture treated as those of the dataset were, see ``Dataset.decode_input``."""
+        if len(field.shape) != 3 or field.shape[0] not in (1, 3):
+            raise ValueError(f"a picture has the shape (1 or 3, height, width), not {field.shape}")
+        how = {name: options[name] for name in ("background", "fit", "range") if name in options}
+        channels: Channels = "gray" if field.shape[0] == 1 else "color"
+        try:
+            return from_bytes(torch.from_numpy(decode(content, Treatment(max(0, field.shape[1]), channels, **how))))
+        except Broken as error:
+            raise ValueError(str(error)) from error
 
     def fingerprint(self) -> str:
         """Return a hash of all pictures and labels, shard by shard: also if they exceed the memory."""
@@ -110,28 +125,22 @@ class Folder(Pictures):
     """
 
     location_options = ("path", "cache")
-    opens = ("/",)
+    opens: ClassVar[tuple[str, ...]] = ("/",)
 
     def __init__(
         self,
         *,
-        path: Annotated[str, Option("Folder of pictures", min_length=1)],
-        size: Size = 64,
-        channels: Annotated[Channels, Option("Gray or color; auto: gray if all pictures are")] = "auto",
-        background: Annotated[Background, Option("Color behind transparent and around padded pictures")] = "white",
-        fit: Annotated[Fit, Option("How pictures become square: cut, padded, or stretched")] = "crop",
-        range: Annotated[  # noqa: A002
-            tuple[float, float] | None, Option("Levels of gray pictures with over 8 bits that become black and white")
-        ] = None,
-        mirror: Annotated[bool, Option("Mirror half of the pictures at random")] = False,
-        split: Annotated[
-            Literal["train", "validation", "test"], Option("Subfolder to use, if these are called train, valid, test")
-        ] = "train",
-        broken: Annotated[Literal["skip", "stop"], Option("What to do about unreadable pictures")] = "skip",
-        cache: CacheFolder = None,
+        path: options.Path,
+        size: options.Size = 64,
+        channels: options.Channels = "auto",
+        background: options.Background = "white",
+        fit: options.Fit = "crop",
+        range: options.Range = None,  # noqa: A002
+        mirror: options.Mirror = False,
+        split: options.FolderSplit = "train",
+        broken: options.Broken = "skip",
+        cache: options.CacheFolder = None,
     ) -> None:
-        if range and not range[0] < range[1]:
-            raise UsageError(f"data.range = {list(range)}: the level of black must be lower than that of white.")
         root = Path(path).expanduser()
         sources, others = find(root)
         chosen, top = _of_split(sources, split, root)
@@ -151,9 +160,14 @@ class Folder(Pictures):
     def prepare(self, stored: Batch) -> Batch:
         batch = dict(super().prepare(stored))
         if self._mirror:
-            chosen = torch.rand(len(batch["image"]), 1, 1, 1, device=batch["image"].device) < 0.5
-            batch["image"] = torch.where(chosen, batch["image"].flip(3), batch["image"])
+            (batch["image"],) = mirrored(batch["image"])
         return batch
+
+
+def mirrored(*pictures: Tensor) -> tuple[Tensor, ...]:
+    """Return batches of pictures (n, C, H, W) with a random half of their rows mirrored, the same rows in each."""
+    chosen = torch.rand(len(pictures[0]), 1, 1, 1, device=pictures[0].device) < 0.5
+    return tuple(torch.where(chosen, picture.flip(3), picture) for picture in pictures)
 
 
 def decode_all(
@@ -214,7 +228,7 @@ def _of_split(sources: list[Source], split: str, root: Path) -> tuple[list[Sourc
     return [source for source in sources if source.name.startswith(top)], top
 
 
-def _memory() -> int:
+def memory() -> int:
     """Return the bytes of memory of this machine, or of its container; 8 GiB if unknown."""
     found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 8 << 30]
     with suppress(OSError, ValueError):

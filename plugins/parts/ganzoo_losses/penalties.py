@@ -8,13 +8,14 @@ g is the gradient of the summed scores of the batch. Gulrajani et al. advise lay
 or none.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
-from ganzoo import Batch, Every, Model, Option, Penalty, UsageError, Weight
+from ganzoo import Batch, Every, Field, Model, Option, Penalty, UsageError, Weight
 
 
 class GradientPenalty(Penalty):
@@ -143,6 +144,11 @@ class L1(Penalty):
 
     def __init__(self, *, weight: Weight = 100.0, every: Every = 1) -> None:
         super().__init__(weight=weight, every=every)
+
+    def meet(self, model: Model, fields: Mapping[str, Field]) -> None:
+        if unpaired := [name for name in model.condition_fields if not fields[name].paired]:
+            name = unpaired[0]
+            raise ValueError(f"it needs pairs, but the {name!r} of this dataset does not belong to its {model.target}")
 
     def term(self, model: Model, real: Batch, shared: Batch) -> Tensor:
         # With every > 1, the term has a turn of its own, after G has moved: the shared samples are out of date.

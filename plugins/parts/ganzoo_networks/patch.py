@@ -34,14 +34,14 @@ class PatchDiscriminator(nn.Module):
         return scores.flatten(1)
 
 
-def edge_channels(fields: Mapping[str, Field], target: str) -> int:
-    """Return the number of channels of the edges.
+def source_channels(fields: Mapping[str, Field], target: str) -> int:
+    """Return the number of channels of the source.
 
     Raises:
-        ValueError: the images do not fit (see ``num_downsamples``), or the edges have another height or width.
+        ValueError: the images do not fit (see ``num_downsamples``), or the source has another height or width.
     """
-    image, edges = fields[target].shape, fields["edges"].shape
+    image, source = fields[target].shape, fields["source"].shape
     num_downsamples(image)
-    if len(edges) != 3 or edges[1:] != image[1:]:
-        raise ValueError(f"it needs edges of the same height and width as the image, not {edges} with {image}")
-    return edges[0]
+    if len(source) != 3 or source[1:] != image[1:]:
+        raise ValueError(f"it needs a source of the same height and width as the image, not {source} with {image}")
+    return source[0]

@@ -1,0 +1,141 @@
+"""Views of a folder of pictures: each picture with a ``source`` that is made from it, shrunk or with a hole.
+
+They are for super-resolution and inpainting. The sources are made from the prepared pictures, on the training device.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from ganzoo import Batch, Field, Option, UsageError
+from ganzoo_images import options
+from ganzoo_images.folder import Folder
+
+HOLE = 128 / 127.5 - 1
+"""The value in a hole: middle gray, the level 128."""
+
+
+class LowResolution(Folder):
+    """A folder of pictures ``image`` (C, size, size), each with a ``source`` (C, size / factor, size / factor): the
+    same picture, shrunk by antialiased bicubic interpolation. Otherwise as ``folder``."""
+
+    opens = ()
+
+    def __init__(
+        self,
+        *,
+        path: options.Path,
+        factor: Annotated[int, Option("How many times smaller the source is; it divides the size", ge=2)] = 4,
+        size: options.Size = 64,
+        channels: options.Channels = "auto",
+        background: options.Background = "white",
+        fit: options.Fit = "crop",
+        range: options.Range = None,  # noqa: A002
+        mirror: options.Mirror = False,
+        split: options.FolderSplit = "train",
+        broken: options.Broken = "skip",
+        cache: options.CacheFolder = None,
+    ) -> None:
+        if size % factor:
+            raise UsageError(f"data.factor = {factor} does not divide data.size = {size}.")
+        super().__init__(
+            path=path,
+            size=size,
+            channels=channels,
+            background=background,
+            fit=fit,
+            range=range,
+            mirror=mirror,
+            split=split,
+            broken=broken,
+            cache=cache,
+        )
+        channels_found, *_ = self.fields["image"].shape
+        self._small = size // factor
+        self.fields = _with_source(self.fields, Field((channels_found, self._small, self._small)))
+        self.metrics = ("l1", *self.metrics)
+
+    def prepare(self, stored: Batch) -> Batch:
+        batch = super().prepare(stored)
+        small = interpolate(batch["image"], (self._small,) * 2, mode="bicubic", antialias=True, align_corners=False)
+        return {**batch, "source": small.clamp(-1, 1)}
+
+
+class Masked(Folder):
+    """A folder of pictures ``image`` (C, size, size), each with a ``source`` of the same shape: the picture with a
+    square hole in middle gray. Otherwise as ``folder``. In a picture of the user, transparent pixels are the hole."""
+
+    opens = ()
+    eval_options: ClassVar[Mapping[str, Any]] = {"vary": False}
+
+    def __init__(
+        self,
+        *,
+        path: options.Path,
+        hole: Annotated[Literal["center", "random"], Option("Where the hole is")] = "center",
+        share: Annotated[float, Option("Side of the hole, as a share of the picture's", gt=0, le=1)] = 0.5,
+        vary: Annotated[
+            bool, Option("Whether a random hole moves each time; if not, its place depends on the picture only")
+        ] = True,
+        size: options.Size = 64,
+        channels: options.Channels = "auto",
+        background: options.Background = "white",
+        fit: options.Fit = "crop",
+        range: options.Range = None,  # noqa: A002
+        mirror: options.Mirror = False,
+        split: options.FolderSplit = "train",
+        broken: options.Broken = "skip",
+        cache: options.CacheFolder = None,
+    ) -> None:
+        super().__init__(
+            path=path,
+            size=size,
+            channels=channels,
+            background=background,
+            fit=fit,
+            range=range,
+            mirror=mirror,
+            split=split,
+            broken=broken,
+            cache=cache,
+        )
+        self._hole, self._vary, self._side = hole, vary, max(1, round(share * size))
+        self.fields = _with_source(self.fields, Field(self.fields["image"].shape))
+        self.metrics = ("l1", *self.metrics)
+
+    def prepare(self, stored: Batch) -> Batch:
+        batch = super().prepare(stored)
+        return {**batch, "source": self._with_hole(batch["image"], stored["image"])}
+
+    @classmethod
+    def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
+        return super().decode_input(content, field, {**options, "background": "gray"})
+
+    def _with_hole(self, image: Tensor, stored: Tensor) -> Tensor:
+        """Return images (n, C, H, W) with a hole in each. ``stored`` are their bytes, which may decide where."""
+        n, free = len(image), image.shape[-1] - self._side + 1  # places for the hole in each direction
+        if self._hole == "center":
+            corner = torch.full((n, 2), (free - 1) // 2, device=image.device)
+        elif self._vary:
+            corner = torch.randint(free, (n, 2), device=image.device)
+        else:  # two sums of the bytes, which look random
+            weights = torch.arange(1, stored[0].numel() + 1, device=image.device)
+            flat = stored.flatten(1).long()
+            corner = torch.stack([flat.sum(1), (flat * weights).sum(1)], 1) % free
+        inside = [_within(corner[:, i], self._side, image.shape[-1]) for i in (0, 1)]  # (n, H) and (n, W)
+        hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # (n, 1, H, W)
+        return torch.where(hole, HOLE, image)
+
+
+def _within(start: Tensor, length: int, size: int) -> Tensor:
+    """Return a mask (n, size) of ``length`` places from ``start`` (n,) on."""
+    place = torch.arange(size, device=start.device)
+    return (place >= start[:, None]) & (place < start[:, None] + length)
+
+
+def _with_source(fields: Mapping[str, Field], source: Field) -> dict[str, Field]:
+    (target, image), *others = fields.items()
+    return {target: image, "source": source, **dict(others)}
