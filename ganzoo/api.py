@@ -17,7 +17,7 @@ from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
 from ganzoo.training.fit import needed_fields
 from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words
-from ganzoo.training.opening import with_data
+from ganzoo.training.opening import nearest_recipe, with_data
 from ganzoo.training.state import TrainingState
 from ganzoo.training.trainer import Trainer
 from ganzoo.zoo import Zoo
@@ -77,8 +77,9 @@ def train(
     """Train a recipe and return the run.
 
     Args:
-        recipe: a name from the zoo (``"fc-mnist"``, or its first part if no other recipe begins so), the path of a
-            recipe file, or a recipe.
+        recipe: a name from the zoo (``"fc-mnist"``), the path of a recipe file, or a recipe. The first part of a name
+            is enough if no other recipe begins so; with ``data``, the one that was made for the most similar data is
+            used.
         out: the run directory; ``runs/NAME/TIME`` if None.
         init: start from the weights of another run (its directory) or of a safetensors file. What fits by name and
             shape is copied; a line on standard error says how much. The source is not needed afterwards.
@@ -95,10 +96,16 @@ def train(
     _check_names("train", options, TrainOptions)
     zoo = zoo or Zoo()
     source = initial.read(Path(init)) if init is not None else None
-    chosen = zoo.find(recipe)
-    if (data := options.pop("data", None)) is not None:
-        chosen = with_data(zoo, chosen, data, needed_fields(zoo, adapt(chosen, **options)))
-    experiment = build(zoo, adapt(chosen, **options))
+    dataset = None
+    if (data := options.pop("data", None)) is None:
+        chosen = adapt(zoo.find(recipe), **options)
+    else:
+        pairs = []
+        for original in zoo.candidates(recipe):
+            needed = needed_fields(zoo, adapt(original, **options))
+            pairs.append((original, adapt(with_data(zoo, original, data, needed), **options)))
+        chosen, dataset = nearest_recipe(zoo, pairs)
+    experiment = build(zoo, chosen, dataset)
     origin = initial.initialize(experiment.model, source) if source else None
     state = TrainingState(experiment)
     state.origin = origin

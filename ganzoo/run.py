@@ -167,13 +167,11 @@ class Run:
         """Measure samples of the run against real ones, record the numbers in its evaluations.jsonl, and return them.
 
         Args:
-            metrics: names such as ``fd-mnist`` or ``prdc``, one or several; by default the dataset's metrics and
-                the model's.
+            metrics: names such as ``fd-mnist`` or ``prdc``; by default the dataset's metrics and the model's.
             n: number of samples on either side; by default 10,000, or what the dataset has.
             seed: of the noise and of the choice of real samples. The same seed gives the same numbers.
             extractor: the feature extractor for metrics whose names do not include one.
-            weights: a file with the extractor's weights.
-            sha256: the SHA-256 of that file, if it is not the published one.
+            weights, sha256: a file with the extractor's weights, and its SHA-256 if it is not the published one.
             settings: options of the dataset or of a metric, such as ``{"data.split": "test", "prdc.nearest": 3}``.
             real: compare real samples with other real samples, which shows how good the numbers can get.
 

@@ -124,23 +124,30 @@ class Zoo:
         return recipe
 
     def find(self, recipe: str | PathLike[str] | Recipe) -> Recipe:
-        """Return a recipe by its name, or from its file.
-
-        Args:
-            recipe: a name, also ``plugin/name``, or only its first part if no other recipe
-                begins so; or the path of a recipe file; or a recipe, which is returned.
+        """Return a recipe.
 
         Raises:
-            UsageError: there is no such recipe or file, or it is malformed, or several begin so.
+            UsageError: as ``candidates``, or there are several.
+        """
+        found = self.candidates(recipe)
+        if len(found) > 1:
+            names = ", ".join(sorted(candidate.name for candidate in found))
+            raise UsageError(f"Several recipes begin with {recipe!r}. Choose one: {names}.")
+        return found[0]
+
+    def candidates(self, recipe: str | PathLike[str] | Recipe) -> list[Recipe]:
+        """Return the recipes that are meant by a name, also ``plugin/name``, or by its first part; by the path of a
+        recipe file; or by a recipe.
+
+        Raises:
+            UsageError: there is no such recipe or file, or it is malformed.
         """
         if isinstance(recipe, Recipe):
-            return recipe
+            return [recipe]
         if isinstance(recipe, PathLike) or recipes.is_file(recipe):
-            return recipes.read_one(Path(recipe))
+            return [recipes.read_one(Path(recipe))]
         longer = [] if recipe in self._entries else [name for name in self._entries if name.startswith(f"{recipe}-")]
-        if len(longer) > 1:
-            raise UsageError(f"Several recipes begin with {recipe!r}. Choose one: {', '.join(sorted(longer))}.")
-        return self.recipe(longer[0] if longer else recipe)
+        return [self.recipe(name) for name in longer or [recipe]]
 
     def evidence(self, entry: Entry) -> Evidence:
         """Return the evidence of a recipe. A malformed file counts as no evidence and is listed in ``broken``."""

@@ -31,11 +31,12 @@ def command(recipe: str, **arguments: Any) -> None:
     setting that --set accepts.
     """
     zoo = Zoo()
-    chosen = zoo.find(recipe)  # before torch is imported: a mistyped name is answered at once
+    if len(zoo.candidates(recipe)) == 1 or not arguments["data"]:
+        zoo.find(recipe)  # before torch is imported: a mistyped name is answered at once
 
     from ganzoo import api
 
-    print_next_steps(api.train(chosen, zoo=zoo, **arguments))
+    print_next_steps(api.train(recipe, zoo=zoo, **arguments))
 
 
 def print_next_steps(run: "Run") -> None:

@@ -1,15 +1,20 @@
-"""What ``--data`` names: a dataset, or a path, which a dataset opens."""
+"""What ``--data`` names: a dataset, or a path, which a dataset opens; and which of several recipes suits it."""
 
 import os
 import re
-from collections.abc import Collection
+import sys
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from math import inf, log2, prod
 from os import PathLike, fspath
 from pathlib import Path
 
+from ganzoo import randomness
+from ganzoo.data import Dataset
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.recipes import Recipe
+from ganzoo.training.experiment import build_data
 from ganzoo.zoo import Zoo
 
 
@@ -51,6 +56,47 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
         title=f"{recipe.title} on {title}".strip(),
         expect={},
     )
+
+
+def nearest_recipe(zoo: Zoo, candidates: Sequence[tuple[Recipe, Recipe]]) -> tuple[Recipe, Dataset | None]:
+    """Return the recipe whose own data are most like those it is to be trained on, and these. Unlike are, first,
+    samples with another number of dimensions, then another number of channels, then another size.
+
+    Args:
+        zoo: the plugins.
+        candidates: recipes as they are, and with the other data.
+
+    Raises:
+        UsageError, GanzooError: the data cannot be opened, or two recipes are for the same data.
+    """
+    if len(candidates) == 1:
+        return candidates[0][1], None
+    changed = candidates[0][1]
+    with randomness.preserved():
+        randomness.seed_global(randomness.derive(changed.train.get("seed", 0), "weights"))  # as in build()
+        dataset, _ = build_data(zoo, changed, {})
+    shape = dataset.fields[dataset.target].shape
+    far = {original.name: _difference(zoo, original, shape) for original, _ in candidates}
+    near = [pair for pair in candidates if far[pair[0].name] == min(far.values())]
+    if len(near) > 1:
+        raise UsageError(f"Several recipes suit these data. Choose one: {', '.join(one.name for one, _ in near)}.")
+    original, recipe = near[0]
+    sides = "x".join(map(str, shape))
+    print(f"Samples of {sides}: with the settings of {original.name}.", file=sys.stderr, flush=True)
+    return recipe, dataset if recipe.data == changed.data else None
+
+
+def _difference(zoo: Zoo, recipe: Recipe, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """Return how much samples of this shape differ from those that a recipe was made for."""
+    try:
+        own = build_data(zoo, recipe, {})[0]
+    except GanzooError:  # data that are not here
+        return (inf,)
+    other = own.fields[own.target].shape
+    if len(other) != len(shape):
+        return (1,)
+    size = abs(log2(prod(shape[1:]) / prod(other[1:]))) if min(*shape, *other, 1) else inf
+    return 0, other[:1] != shape[:1], size
 
 
 def _without_data(recipe: Recipe) -> str:

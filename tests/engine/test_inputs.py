@@ -197,5 +197,5 @@ def test_a_dataset_decodes_pictures_by_default(workplace):
     assert torch.equal(Dataset.decode_input(content, Field((3, 8, 4)), {}), torch.ones(3, 8, 4))
     assert Dataset.decode_input(content, Field((1, -1, -1)), {}).shape == (1, 20, 40)
     for shape, given in (((2, 8, 8), content), ((5,), content), ((1, 8, 8), b"text")):
-        with pytest.raises(ValueError, match="a picture has the shape|not a picture that can be read"):
+        with pytest.raises(ValueError, match=r"a picture has the shape|not a picture that can be read"):
             Dataset.decode_input(given, Field(shape), {})

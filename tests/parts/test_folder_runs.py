@@ -42,7 +42,7 @@ def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
 def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(workplace / "cache"))
     rng = np.random.default_rng(0)
-    for i in range(60):
+    for i in range(100):
         path = Path("zoo", "ab"[i % 2], f"{i}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(0, 256, (70, 64, 3), np.uint8)).save(path)
@@ -50,7 +50,7 @@ def test_a_run_on_a_folder_is_trained_resumed_and_measured(ganzoo, workplace, mo
     evaluate = ["--evaluate-every", 2, "--set", 'train.metrics=["kd-pyramid"]']
     result = ganzoo("run", "fc-mnist", *options, *evaluate, "--out", "run")
     assert result.code == 0, result.err
-    assert "data folder (60, 2 classes: a, b)" in result.out
+    assert "data folder (100, 2 classes: a, b)" in result.out
     assert ganzoo("resume", "run", "--steps", 6).code == 0
     result = ganzoo("evaluate", "run", "--extractor", "pyramid")
     assert result.code == 0, result.err

@@ -1,5 +1,6 @@
 """A folder of the user's own, from one short command: names, classes, samples of a class."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 import ganzoo as package
 from ganzoo import TensorDataset, UsageError, Zoo, api
 from ganzoo.recipes import read_one
+from ganzoo.training.opening import nearest_recipe
 
 SHORT = ("--steps", 2, "--batch-size", 4, "--device", "cpu", "--set", "train.sample_count=4", "--evaluate-every", 0)
 
@@ -46,6 +48,50 @@ def test_a_folder_is_trained_on_by_its_path(ganzoo, photos):
     assert recipe.data.options["path"] == str(photos)
     assert ganzoo("resume", folder, "--steps", 3).code == 0
     assert recipe.expect == {}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "data", "settings", "chosen"),
+    [
+        ("dcgan", "my photos", {}, "dcgan-emoji"),  # color, 64x64
+        ("dcgan", "my photos", {"data.size": 128}, "dcgan-emoji"),
+        ("dcgan", "my photos", {"data.channels": "gray", "data.size": 32}, "dcgan-mnist"),
+        ("dcgan", "fashion-like", {}, "dcgan-mnist"),
+        ("fc", "grid25", {}, "fc-ring8"),
+        ("fc", "my photos", {}, "fc-mnist"),
+    ],
+)
+def test_the_settings_are_those_of_the_recipe_for_the_most_similar_data(
+    photos, install, capsys, recipe, data, settings, chosen
+):
+    code = """
+        import torch
+        from ganzoo import TensorDataset, hookimpl
+
+        class Gray(TensorDataset):
+            def __init__(self):
+                super().__init__({"image": torch.zeros(40, 1, 28, 28, dtype=torch.uint8)})
+
+        @hookimpl
+        def ganzoo_parts():
+            return {"datasets": {"fashion-like": "gray:Gray"}}
+    """
+    install("gray", code)
+    zoo = Zoo()
+    pairs = [(one, api.adapt(api.with_data(zoo, one, data), settings=settings)) for one in zoo.candidates(recipe)]
+    found, dataset = nearest_recipe(zoo, pairs)
+    assert found in [changed for original, changed in pairs if original.name == chosen]
+    assert dataset is not None
+    shape = "x".join(map(str, dataset.fields[dataset.target].shape))
+    assert f"Samples of {shape}: with the settings of {chosen}." in capsys.readouterr().err
+
+
+def test_two_recipes_for_the_same_data_are_a_choice_of_the_user():
+    zoo = Zoo()
+    one = zoo.recipe("fc-ring8")
+    other = replace(one, name="fc-other")
+    with pytest.raises(UsageError, match=r"Several recipes suit these data\. Choose one: fc-ring8, fc-other\."):
+        nearest_recipe(zoo, [(one, one), (other, other)])
 
 
 def test_samples_of_a_named_class(ganzoo, photos):
@@ -88,7 +134,7 @@ def test_a_class_that_is_called_like_a_number_is_meant_by_its_name():
         ("dcgan", "./my phtos", r"there is no folder .*my phtos\. Did you mean 'my photos'"),
         ("dcgan", "mnst", r"Unknown dataset 'mnst'\. Did you mean 'mnist'"),
         ("dcgan", "table.csv", r"--data table\.csv: no datasets open \.csv files\. They open: folders\."),
-        ("fc", "my photos", r"Several recipes begin with 'fc'\. Choose one: fc-mnist, fc-ring8\."),
+        ("fc", None, r"Several recipes begin with 'fc'\. Choose one: fc-mnist, fc-ring8\."),
         ("dcgn", "my photos", r"Unknown recipe 'dcgn'\. Did you mean"),
     ],
 )

@@ -197,10 +197,10 @@ def test_a_copy_in_another_process_and_sets_that_exceed_the_memory(monkeypatch):
     [
         ("pix2pix", None, "pix2pix-x", "pairs"),
         ("cyclegan", None, "cyclegan-x", "pairs"),
-        ("dcgan", None, "dcgan-x", "folder"),
+        ("sngan", None, "sngan-x", "folder"),
         ("acgan", None, "acgan-x", "folder"),
-        ("dcgan", "pix2pix", "dcgan-x", "pairs"),
-        ("dcgan", "unknown", "dcgan-x", "folder"),
+        ("sngan", "pix2pix", "sngan-x", "pairs"),
+        ("sngan", "unknown", "sngan-x", "folder"),
     ],
 )
 def test_a_folder_is_opened_by_the_dataset_with_the_fields_that_are_needed(recipe, model, name, opened):
