@@ -143,8 +143,8 @@ def generated(
             raise GanzooError(f"{lacking[0]}, while samples were generated. Give smaller inputs.") from error
         shapes = ", ".join(f"{name} {_sides(value.shape[1:])}" for name, value in inputs.values.items())
         raise UsageError(
-            f"The model {type(model).__name__} cannot take {shapes}: {format_error(error).rstrip('.')}. Without a size, "
-            "files are treated as the data of the run were."
+            f"The model {type(model).__name__} cannot take {shapes}: {format_error(error).rstrip('.')}. Without a "
+            "size, files are treated as the data of the run were."
         ) from error
 
 
