@@ -60,9 +60,9 @@ def test_pairs_of_equal_names_in_two_folders(names, capsys):
     assert ", train: 4 pairs; A is the source." in capsys.readouterr().err
     back = Pairs(**options, direction="BtoA", split="validation")
     assert levels(back) == [(50 + i, 150 + i) if turned else (150 + i, 50 + i) for i in range(4)]
-    held_out = Pairs(**options, **Pairs.eval_options)
-    assert len(held_out) == 4
-    assert {min(pair) for pair in levels(held_out)} == {90, 91, 92, 93}
+    tested = Pairs(**options, **Pairs.eval_options)
+    assert len(tested) == 4
+    assert {min(pair) for pair in levels(tested)} == {90, 91, 92, 93}
     validation = Pairs(**options, **Pairs.eval_options | Pairs.validation_options)
     assert {min(pair) for pair in levels(validation)} == {50, 51, 52, 53}
 
