@@ -212,7 +212,8 @@ class Evaluator:
             least = choice.metric.min_samples(dims.get(choice.extractor or "", values[0].numel()))
             if self.n < least:
                 raise UsageError(
-                    f"The metric {choice.name + choice.suffix!r} needs at least {least} samples here, not {self.n}."
+                    f"The metric {choice.name + choice.suffix!r} needs at least {least} samples here, not {self.n}. "
+                    "Training can do without evaluations: --evaluate-every 0."
                 )
         return loaded
 
