@@ -1,4 +1,4 @@
-"""The augmentation interface: random changes of what a discriminator sees, so that it does not memorize the samples.
+"""The augmentation interface: random changes to what a discriminator sees, so that it does not memorize the samples.
 
 ``augment`` is called when an experiment is built. ``TrainingState`` calls ``real_batch`` in each turn of the
 augmentation's ``player``.
@@ -16,7 +16,7 @@ from ganzoo.model import Model
 
 
 class Augmentation(TrainingPart):
-    """Random changes of what a discriminator sees in training. The generator's own output does not change. A recipe may
+    """Random changes to what a discriminator sees in training. The generator's own output does not change. A recipe may
     have several; they are applied in the recipe's order. Draw noise from torch's global generator, which is seeded,
     saved and restored with the run. To adapt to the discriminator, implement ``observe_scores``.
 
@@ -34,7 +34,7 @@ class Augmentation(TrainingPart):
         return sample
 
     def real_batch(self, real: Batch, shared: Batch) -> Batch:
-        """Return the real batch as the turns of ``player`` get it.
+        """Return the real batch that the turns of ``player`` should get.
 
         Args:
             real: the real batch.

@@ -48,7 +48,7 @@ class Turn:
     Attributes:
         player: who moves. The move minimizes the objective over the parameters of this player and no others.
         objective: ``objective(model, real, shared)`` returns the terms. If it returns no losses, the player rests: it
-            does not move, no penalty joins, and ``after`` is not called.
+            does not move, no penalty is added, and ``after`` is not called.
         every: the turn is played in every Nth step (steps count from 1).
         after: ``after(model)`` is called without gradients after the move, for example to clip weights.
         when: ``when(step)`` says whether the turn is played in a step, for phases such as pretraining; None means
@@ -131,7 +131,7 @@ class Loss(TrainingPart, ABC):
 
 
 class Penalty(TrainingPart, ABC):
-    """A term added to what one player minimizes in its first move of each step, with any loss.
+    """A term added to what one player minimizes in its first move of each step. It works with any loss.
 
     With ``every`` above 1 it is lazy: in every Nth step in which its player moves, it gets a move of its own, right
     after the player's first, and its weight is multiplied by N. It then costs less. The expected gradient is the same;
@@ -163,8 +163,8 @@ class Penalty(TrainingPart, ABC):
         """
 
     def after(self, model: Model) -> None:
-        """Called under ``torch.no_grad()`` after each move that the penalty joins, or after its own move if it is lazy;
-        also if ``term`` returned None."""
+        """Called under ``torch.no_grad()`` after each move to which the penalty is added; if it is lazy, after its
+        own move. It is called even if ``term`` returned None."""
 
 
 class AdversarialLoss(Loss):
@@ -268,7 +268,7 @@ class AdversarialLoss(Loss):
 
 
 def _add(losses: dict[str, Tensor], player: str, *others: Mapping[str, Tensor]) -> None:
-    """Add the other losses of a player. Those of one name are summed."""
+    """Add the other losses of a player. Losses with the same name are summed."""
     for name, loss in chain.from_iterable(found.items() for found in others):
         key = f"{player}-{name}"
         losses[key] = losses[key] + loss if key in losses else loss

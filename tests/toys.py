@@ -10,7 +10,7 @@ from ganzoo import AdversarialLoss, Metric, Model, Option, Penalty, Score, Tenso
 from ganzoo.recipes import PartChoice, Recipe
 
 PARTS = {
-    "datasets": {"pairs": "Pairs"},
+    "datasets": {"toy-pairs": "Pairs"},
     "models": {"translator": "Translator", "labeled": "Labeled"},
     "losses": {"classed": "Classed"},
     "metrics": {"distance": "Distance", "labels": "Labels"},
@@ -29,7 +29,7 @@ def plugin():
     return f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n"
 
 
-def recipe(model="translator", loss="non-saturating", data="pairs", **more):
+def recipe(model="translator", loss="non-saturating", data="toy-pairs", **more):
     """Return a recipe of toy parts; ``more`` are its other tables."""
     train = {"device": "cpu", "batch_size": 8, "sample_count": 4} | more.pop("train", {})
     optimizer = more.pop("optimizer", {"name": "sgd", "lr": 0.1})

@@ -29,7 +29,9 @@ _TRAINING: dict[str, Decorator] = {
     "seed": click.option("--seed", type=int, help="Random seed."),
     "device": click.option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to train."),
     "data": click.option(
-        "--data", metavar="NAME|PATH", help="Dataset to use instead of the recipe's, or a folder of pictures."
+        "--data",
+        metavar="NAME|PATH|NAME=PATH",
+        help="Dataset to use instead of the recipe's, or a folder of pictures, or both.",
     ),
     "model": click.option("--model", metavar="NAME", help="Model to use instead of the recipe's."),
     "loss": click.option("--loss", metavar="NAME", help="Loss to use instead of the recipe's."),

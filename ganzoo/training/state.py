@@ -174,8 +174,8 @@ class TrainingState:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
         player.move(step, self.total_steps, turn.rate(max(1, step)) if turn.rate else 1.0)
         if retain_graph:
-            # Fused optimizers change weights without telling autograd. A raised version counter makes it refuse
-            # older graphs.
+            # Fused optimizers change weights without telling autograd. With raised version counters, autograd raises an
+            # error on a backward pass through an older graph.
             for parameter in player.parameters:
                 torch.autograd.graph.increment_version(parameter)
 
@@ -195,7 +195,7 @@ class TrainingState:
 
     @property
     def history(self) -> dict[str, Any]:
-        """What run.json says about the past of the run."""
+        """The run's history, as recorded in run.json."""
         return {"saved": self.saved_step, "changes": self.changes, "init": self.origin}
 
     def state_dict(self) -> Checkpoint:

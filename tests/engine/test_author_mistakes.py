@@ -125,7 +125,7 @@ def zoo(install, toy_zoo):
 globals().update({name: cls for name, cls in vars(Losses).items() if name[0] != "_"})
 
 
-def start(zoo, loss="non-saturating", model="labeled", data="pairs", **more):
+def start(zoo, loss="non-saturating", model="labeled", data="toy-pairs", **more):
     dry_run(TrainingState(build(zoo, toys.recipe(model, loss, data, **more))))
 
 

@@ -56,7 +56,7 @@ def test_condition_fields_come_with_every_sample(toy_zoo, tmp_path):
     (distance, labels) = run.evaluate(n=32)
     # The negative of the negative: each sample is compared with the picture it was made from.
     assert distance["value"] <= 1
-    assert distance["data"] == {"name": "pairs", "held": True, "seed": 0}
+    assert distance["data"] == {"name": "toy-pairs", "held": True, "seed": 0}
     assert labels["value"] == 1.0
     held = toys.Pairs(held=True)
     ((chosen, _),) = draw.real(held, 5, 3)
@@ -64,7 +64,7 @@ def test_condition_fields_come_with_every_sample(toy_zoo, tmp_path):
     with pytest.raises(UsageError, match="Cannot draw 65 real samples"):
         run.sample(65)
     during_training = ganzoo.load(run.directory, zoo=toy_zoo).evaluations()[0]
-    assert during_training["data"] == {"name": "pairs", "held": True, "seed": 1}
+    assert during_training["data"] == {"name": "toy-pairs", "held": True, "seed": 1}
 
 
 def test_a_condition_field_that_the_dataset_lacks_is_an_error(toy_zoo):

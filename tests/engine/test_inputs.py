@@ -85,12 +85,12 @@ def test_other_sizes_are_tried(translator, workplace, ganzoo):
     assert run.sample(inputs=run.read_inputs({"source": path}, inputs.OWN)).shape == (1, 3, 32, 48)
     assert ganzoo("sample", translator, "--input", "source=a.png", "--input-size", "own", "-o", "own.png").code == 0
     assert Image.open("own.png").size == (2 * 50 + 2, 32 + 4)
-    write("odd.png", 9, (33, 21))
+    write("odd.png", 9, (22, 18))
     result = ganzoo("sample", translator, "--input", "source=odd.png", "--input-size", "own", "-o", "odd-out.png")
     assert result.code == 2
-    assert "The model Pix2Pix cannot take source 1x21x33: RuntimeError: Sizes of tensors must match" in result.err
+    assert "The model Pix2Pix cannot take source 1x18x22: RuntimeError: Sizes of tensors must match" in result.err
     assert not Path("odd-out.png").exists()
-    with pytest.raises(UsageError, match=r"differ in size: 1x21x33, 1x32x48\. Give one at a time"):
+    with pytest.raises(UsageError, match=r"differ in size: 1x18x22, 1x32x48\. Give one at a time"):
         run.read_inputs({"source": ["a.png", "odd.png"]}, inputs.OWN)
 
 

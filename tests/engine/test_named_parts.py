@@ -155,7 +155,7 @@ def zoo(install, toy_zoo):
 
 
 def labeled(**more):
-    return toys.recipe("labeled", more.pop("loss", "classed"), more.pop("data", "pairs"), **more)
+    return toys.recipe("labeled", more.pop("loss", "classed"), more.pop("data", "toy-pairs"), **more)
 
 
 # --- penalties -------------------------------------------------------------------------------------------------------

@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ganzoo_edges.data import MnistEdges
+from ganzoo_emoji.data import Emoji
 from ganzoo_images.decode import FORMATS
 from ganzoo_images.downloads import CIFAR10, CelebA, FashionMNIST
 from ganzoo_images.folder import Folder
+from ganzoo_images.pairs import Pairs
+from ganzoo_images.views import LowResolution, Masked
 from ganzoo_mnist.data import MNIST
 from PIL import Image
 
@@ -29,7 +33,7 @@ def test_the_dataset_on_the_page_works_and_the_page_names_every_option():
     upright, lying = dataset.tensors()["image"][:2, 0]
     assert torch.equal(upright, lying.T)
     assert upright.unique().tolist() == [0, 255]
-    for kind in (MNIST, FashionMNIST, CIFAR10, CelebA, Folder):
+    for kind in (MNIST, Emoji, MnistEdges, FashionMNIST, CIFAR10, CelebA, Folder, Pairs, LowResolution, Masked):
         for option in options_of(kind):
             assert f"`{option.name}`" in page, option
     for name in FORMATS:

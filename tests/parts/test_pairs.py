@@ -60,9 +60,9 @@ def test_pairs_of_equal_names_in_two_folders(names, capsys):
     assert ", train: 4 pairs; A is the source." in capsys.readouterr().err
     back = Pairs(**options, direction="BtoA", split="validation")
     assert levels(back) == [(50 + i, 150 + i) if turned else (150 + i, 50 + i) for i in range(4)]
-    held_out = Pairs(**options, **Pairs.eval_options)
-    assert len(held_out) == 4
-    assert {min(pair) for pair in levels(held_out)} == {90, 91, 92, 93}
+    tested = Pairs(**options, **Pairs.eval_options)
+    assert len(tested) == 4
+    assert {min(pair) for pair in levels(tested)} == {90, 91, 92, 93}
     validation = Pairs(**options, **Pairs.eval_options | Pairs.validation_options)
     assert {min(pair) for pair in levels(validation)} == {50, 51, 52, 53}
 
@@ -84,8 +84,9 @@ def test_without_folders_all_wide_pictures_train_and_that_is_said(capsys):
     for i in range(3):
         write(f"{i}.png", 10 + i, 110 + i)
     assert len(Pairs(path=".", size=8)) == 3
-    assert "no pictures for validation or testing: evaluations use the training pictures" in capsys.readouterr().err
+    assert "the training pictures are used" not in capsys.readouterr().err
     assert len(Pairs(path=".", size=8, **Pairs.eval_options)) == 3
+    assert "no pictures for validation or testing: the training pictures are used" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 7), (7, 10), (5, 5)])
@@ -149,7 +150,7 @@ def test_a_color_in_any_split_makes_one_side_color():
         (["1.png"], {}, r"not in a layout of pairs.*:\n  trainA/ trainB/ .*\n  A/ B/ .*\n  train/"),
         (["A/1.png", "cat/2.png"], {}, "not in a layout of pairs"),
         (["A/1.png", "B/2.png"], {}, "no picture of A has the name of one of B.*--set data.paired=false"),
-        (["A/1.png", "B/1.png"], {"split": "test"}, r"no such pictures in both A and B. Available: train\."),
+        (["A/1.png", "B/1.png"], {"split": "test"}, r"has no pictures for that\. Available: train\."),
         (["trainA/1.png", "trainB/1.png", "testA/1.png"], {"split": "test"}, r"Available: train\."),
         (["A/1.png", "B/1.png"], {"range": (5.0, 1.0)}, "black must be lower"),
     ],
@@ -266,6 +267,18 @@ def test_cyclegan_learns_without_pairs_and_pix2pix_says_that_it_cannot(ganzoo):
 
 
 # --- views ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", [LowResolution, Masked])
+def test_views_are_evaluated_on_pictures_held_out(view, capsys):
+    for i in range(3):
+        write(f"train/{i}.png", 10)
+    write("test/0.png", 20)
+    assert len(view(path=".", size=8)) == 3
+    assert len(view(path=".", size=8, **view.eval_options)) == 1
+    assert len(view(path=".", size=8, **{**view.eval_options, **view.validation_options})) == 1
+    assert len(view(path="test", size=8, **view.eval_options)) == 1
+    assert "test has no pictures for validation or testing: the training pictures are used" in capsys.readouterr().err
 
 
 def test_a_small_source():

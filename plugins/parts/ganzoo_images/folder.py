@@ -9,7 +9,7 @@ import json
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from math import prod
@@ -39,7 +39,7 @@ class Pictures(Dataset):
     memory, so they may exceed it. A copy of the dataset in another process maps the same files.
     """
 
-    metrics = ("kd", "prdc", "authenticity-pyramid")
+    metrics: tuple[str, ...] = ("kd", "prdc", "authenticity-pyramid")
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Folder(Pictures):
         fit: options.Fit = "crop",
         range: options.Range = None,  # noqa: A002
         mirror: options.Mirror = False,
-        split: options.FolderSplit = "train",
+        split: options.Splits = "train",
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
@@ -207,7 +207,7 @@ def _named(names: list[str]) -> str:
     return f"{', '.join(names[:_NAMED])}{more}"
 
 
-def _of_split(sources: list[Source], split: str, root: Path) -> tuple[list[Source], str]:
+def _of_split(sources: list[Source], split: str | Sequence[str], root: Path) -> tuple[list[Source], str]:
     """Return the files of a split and the start of their names, ``train/``. A folder that is not laid out in splits is
     the split train, and the start is empty.
 
@@ -221,11 +221,25 @@ def _of_split(sources: list[Source], split: str, root: Path) -> tuple[list[Sourc
         if len(present) > 1 and "train" in present:
             warn(f"{root} has other folders beside {' and '.join(sorted(present.values()))}, so these are no splits.")
         present = {"train": ""}
-    if split not in present:
-        names = ", ".join(name for name in SPLITS if name in present)
-        raise UsageError(f"data.split = {split!r}: {root} has no folder of that name. Available: {names}.")
-    top = f"{present[split]}/" if present[split] else ""
+    folder = present[chosen_split(split, present, root)]
+    top = f"{folder}/" if folder else ""
     return [source for source in sources if source.name.startswith(top)], top
+
+
+def chosen_split(split: str | Sequence[str], present: Collection[str], root: Path) -> str:
+    """Return the first of these splits that a folder has, with a warning if a list ends in the training pictures.
+
+    Raises:
+        UsageError: it has none of them.
+    """
+    wanted = [split] if isinstance(split, str) else split
+    found = next((name for name in wanted if name in present), None)
+    if found is None:
+        names = ", ".join(name for name in SPLITS if name in present)
+        raise UsageError(f"data.split = {', '.join(wanted)!r}: {root} has no pictures for that. Available: {names}.")
+    if found == "train" and len(wanted) > 1:
+        warn(f"{root} has no pictures for validation or testing: the training pictures are used.")
+    return found
 
 
 def memory() -> int:

@@ -16,7 +16,13 @@ Range = Annotated[
 Mirror = Annotated[bool, Option("Mirror half of the pictures at random")]
 Broken = Annotated[Literal["skip", "stop"], Option("What to do about unreadable pictures")]
 Split = Literal["train", "validation", "test"]
-FolderSplit = Annotated[Split, Option("Subfolder to use, if these are called train, valid, test")]
+Splits = Annotated[
+    Split | tuple[Split, ...], Option("Which part of the folder to use, if it has several; of a list, the first it has")
+]
+EVALUATION = ["test", "validation", "train"]
+"""The value of ``split`` in evaluations: held-out pictures if there are any."""
+VALIDATION = ["validation", "test", "train"]
+"""The same for evaluations during training, which choose the best checkpoint."""
 CacheFolder = Annotated[
     str | None, Option("Folder for decoded pictures, instead of ~/.cache/ganzoo (or $XDG_CACHE_HOME/ganzoo)")
 ]

@@ -14,7 +14,7 @@ from ganzoo import Batch, Dataset, Field, Option, UsageError, warn
 from ganzoo_images import options
 from ganzoo_images.cache import Decoded
 from ganzoo_images.decode import Treatment
-from ganzoo_images.folder import Pictures, decode_all, memory, mirrored
+from ganzoo_images.folder import Pictures, chosen_split, decode_all, memory, mirrored
 from ganzoo_images.layouts import SHOWN, Layout, find_layout, key_of
 from ganzoo_images.listing import Source
 from ganzoo_images.progress import say
@@ -38,8 +38,8 @@ class Pairs(Dataset):
     location_options = ("path", "cache")
     opens = ("/",)
     opens_for = ("source",)
-    eval_options: ClassVar[Mapping[str, Any]] = {"split": ["test", "validation", "train"], "mirror": False}
-    validation_options: ClassVar[Mapping[str, Any]] = {"split": ["validation", "test", "train"]}
+    eval_options: ClassVar[Mapping[str, Any]] = {"split": options.EVALUATION, "mirror": False}
+    validation_options: ClassVar[Mapping[str, Any]] = {"split": options.VALIDATION}
     decode_input = Pictures.decode_input
 
     def __init__(
@@ -54,16 +54,15 @@ class Pairs(Dataset):
         fit: options.Fit = "crop",
         range: options.Range = None,  # noqa: A002
         mirror: Annotated[bool, Option("Mirror half of the pictures at random; those of a pair together")] = False,
-        split: Annotated[
-            options.Split | tuple[options.Split, ...], Option("Which pictures to use; of several, the first available")
-        ] = "train",
+        split: options.Splits = "train",
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
         root = Path(path).expanduser()
         layout = find_layout(root)
         self._paired, self._mirror = layout.paired if paired is None else paired, mirror
-        chosen = _available(split, layout, root)
+        present = [name for name, both in layout.sides.items() if all(both)]
+        chosen = chosen_split(split, present, root)
         every = {**layout.sides, chosen: _matched(layout, chosen, root) if self._paired else layout.sides[chosen]}
         if channels != "auto":
             every = {chosen: every[chosen]}  # otherwise a picture in color in any split makes all of its side color
@@ -138,25 +137,6 @@ class Pairs(Dataset):
         say(f"{root} ({layout.words}), {chosen}: {what}; {source} is the source.")
         if not self._paired and not {*map(key_of, first)}.isdisjoint(map(key_of, second)):
             say("  Some of A have the names of some of B. If these are pairs: --set data.paired=true")
-        if chosen == "train" and set(layout.sides) == {"train"}:
-            warn(f"{root} has no pictures for validation or testing: evaluations use the training pictures.")
-
-
-def _available(split: str | Sequence[str], layout: Layout, root: Path) -> str:
-    """Return the first of these splits that has pictures of A and of B.
-
-    Raises:
-        UsageError: none has.
-    """
-    present = [name for name, (first, second) in layout.sides.items() if first and second]
-    wanted = [split] if isinstance(split, str) else split
-    for name in wanted:
-        if name in present:
-            return name
-    raise UsageError(
-        f"data.split = {', '.join(wanted)!r}: {root} ({layout.words}) has no such pictures in both A and B. "
-        f"Available: {', '.join(sorted(present))}."
-    )
 
 
 def _matched(layout: Layout, split: str, root: Path) -> Sides:

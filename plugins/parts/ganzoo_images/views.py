@@ -23,6 +23,8 @@ class LowResolution(Folder):
     same picture, shrunk by antialiased bicubic interpolation. Otherwise as ``folder``."""
 
     opens = ()
+    eval_options: ClassVar[Mapping[str, Any]] = {"split": options.EVALUATION}
+    validation_options: ClassVar[Mapping[str, Any]] = {"split": options.VALIDATION}
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class LowResolution(Folder):
         fit: options.Fit = "crop",
         range: options.Range = None,  # noqa: A002
         mirror: options.Mirror = False,
-        split: options.FolderSplit = "train",
+        split: options.Splits = "train",
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
@@ -69,7 +71,8 @@ class Masked(Folder):
     square hole in middle gray. Otherwise as ``folder``. In a picture of the user, transparent pixels are the hole."""
 
     opens = ()
-    eval_options: ClassVar[Mapping[str, Any]] = {"vary": False}
+    eval_options: ClassVar[Mapping[str, Any]] = {"split": options.EVALUATION, "vary": False}
+    validation_options: ClassVar[Mapping[str, Any]] = {"split": options.VALIDATION}
 
     def __init__(
         self,
@@ -86,7 +89,7 @@ class Masked(Folder):
         fit: options.Fit = "crop",
         range: options.Range = None,  # noqa: A002
         mirror: options.Mirror = False,
-        split: options.FolderSplit = "train",
+        split: options.Splits = "train",
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
