@@ -19,10 +19,25 @@ def drawable(samples: Tensor) -> bool:
 
 def pictures(samples: Tensor) -> Tensor | None:
     """Return pictures of samples (N, *shape) as float32 (M, C, H, W) in [-1, 1], or None if they cannot be drawn.
-    Images are returned unchanged; points in the plane (N, 2) become one scatter plot."""
+    Images are returned unchanged, except that transparent ones (N, 4, H, W) are put on white; points in the plane
+    (N, 2) become one scatter plot."""
+    samples = on_white(samples)
     if drawable(samples):
         return samples
     return _scatter(samples) if samples.dim() == 2 and samples.shape[1] == 2 else None
+
+
+def on_white(samples: Tensor) -> Tensor:
+    """Return images (N, 4, H, W) of color and opacity, from -1 (transparent) to 1, as (N, 3, H, W) on white. Everything
+    else is returned unchanged."""
+    if samples.dim() != 4 or samples.shape[1] != 4:
+        return samples
+    color, opacity = samples[:, :3].float(), samples[:, 3:].float()
+    if samples.dtype == torch.uint8:
+        opacity = opacity / 255
+        return (color * opacity + 255 * (1 - opacity)).round().to(torch.uint8)
+    opacity = ((opacity + 1) / 2).clamp(0, 1)
+    return color * opacity + (1 - opacity)
 
 
 def _scatter(points: Tensor, size: int = 256, limit: float = 1.2) -> Tensor:
@@ -84,12 +99,12 @@ def decode(content: bytes, shape: tuple[int, ...]) -> Tensor:
 
 
 def to_pil(picture: Tensor) -> Image.Image:
-    """Return a picture (3, H, W) in [0, 1] as a Pillow image."""
+    """Return a picture (3 or 4, H, W) in [0, 1] as a Pillow image."""
     return Image.fromarray(picture.mul(255).add(0.5).clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy())
 
 
 def save(picture: Tensor, path: Path) -> None:
-    """Write a picture (3, H, W) in [0, 1] as PNG.
+    """Write a picture (3 or 4, H, W) in [0, 1] as PNG.
 
     Raises:
         OSError: it could not be written; an older file of that name is untouched.

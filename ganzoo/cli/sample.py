@@ -172,4 +172,6 @@ def _write(run: "Run", samples: "Tensor", labels: "Tensor | None", given: "Input
         for number, picture in enumerate(pictures):
             folder = out if labels is None else out / _folder_name(run.class_names, int(labels[number]))
             folder.mkdir(exist_ok=True)
-            images.save(images.grid(picture[None]), folder / f"{names[number]}.png")
+            transparent = samples.dim() == 4 and samples.shape[1] == 4
+            shown = samples[number].add(1).div(2).clamp(0, 1) if transparent else images.grid(picture[None])
+            images.save(shown, folder / f"{names[number]}.png")

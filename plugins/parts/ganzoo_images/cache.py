@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ class Decoded:
 
     @property
     def channels(self) -> int:
-        """3 if one of the pictures is in color, otherwise 1."""
+        """4 with transparency, 3 if one of the pictures is in color, otherwise 1."""
         return max((shard.pixels.shape[1] for shard in self.shards), default=1)
 
 
@@ -77,7 +78,7 @@ class Cache:
     """
 
     def __init__(self, root: Path, part: str, base: Path, how: Treatment) -> None:
-        self._title, self._size, self._how = str(root), how.size, how
+        self._title, self._sides, self._how = str(root), how.sides, how
         kind = f"{how}-{FORMAT}"
         plain = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{root.name}-{part}").strip("-.")[:40] or "folder"
         key = hashlib.sha256(os.fsencode(f"{root}\0{part}")).hexdigest()[:12]
@@ -93,9 +94,9 @@ class Cache:
         """
         broken = {source.name: source.stamp for source in sources if isinstance(source.stamp, str)}
         listed = [source for source in sources if source.name not in broken]
-        length = max(1, min(PICTURES, _SHARD_BYTES // (3 * self._size**2)))
+        length = max(1, min(PICTURES, _SHARD_BYTES // (3 * prod(self._sides))))
         groups = [listed[start : start + length] for start in range(0, len(listed), length)]
-        if len(listed) * self._size**2 > _CHECKED and self.folder.exists():
+        if len(listed) * prod(self._sides) > _CHECKED and self.folder.exists():
             say(f"Checking the decoded pictures of {self._title}.")
         with self._errors(len(sources)), ThreadPoolExecutor(self._threads) as pool:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ class Cache:
         """Return the shard of a group of files, or None. Damaged ones are removed."""
         files = files_of(group)
         for path in sorted(self.folder.glob(f"{key_of(files)}-*.safetensors")):
-            if (shard := load(path, self._size)) and shard.files == files:
+            if (shard := load(path, self._sides)) and shard.files == files:
                 return shard
             warn(f"The file {path} of the cache is damaged. It is made again.")
             with suppress(OSError):
@@ -124,12 +125,13 @@ class Cache:
         """Make the shards that are None. Return name -> reason for the files that could not even be read."""
         used = {shard.path for shard in shards if shard}
         others = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name) and path not in used]
-        older = [shard for shard in pool.map(lambda path: load(path, self._size), others) if shard]
+        older = [shard for shard in pool.map(lambda path: load(path, self._sides), others) if shard]
         known = {file: (shard, row) for shard in older for row, file in enumerate(shard.good)}
         missing = [source for group, shard in zip(groups, shards, strict=True) if not shard for source in group]
         if count := sum(file not in known for file in files_of(missing)):
+            sides = "x".join(map(str, self._sides))
             say(
-                f"Reading {count:,} picture{'s' * (count > 1)} of {self._title} at {self._size}x{self._size} pixels. "
+                f"Reading {count:,} picture{'s' * (count > 1)} of {self._title} at {sides} pixels. "
                 f"Decoded pictures are kept in {self.folder}"
             )
         unread: dict[str, str] = {}
@@ -163,24 +165,24 @@ class Cache:
                 broken[source.name] = str(pixels)
             else:
                 rows.append(pixels)
-        stacked = np.empty((len(rows), max(map(len, rows), default=1), self._size, self._size), np.uint8)
+        stacked = np.empty((len(rows), max(map(len, rows), default=1), *self._sides), np.uint8)
         for i, pixels in enumerate(rows):
             stacked[i] = pixels  # one channel becomes three where others have three
         files = files_of([source for source in group if source.name not in unread])
         for _ in range(2):  # another process may remove it, in place of a damaged one that it has seen there
-            if shard := load(write(self.folder, files, stacked, broken), self._size):
+            if shard := load(write(self.folder, files, stacked, broken), self._sides):
                 return shard
         raise GanzooError(f"What is written to the cache {self.folder} is damaged at once. Choose {_CHOOSE}.")
 
     def _picture(self, source: Source, known: _Known) -> np.ndarray | Broken | OSError:
-        """Return the picture (1 or 3, size, size) of a file, or why there is none."""
+        """Return the picture (C, height, width) of a file, or why there is none."""
         (file,) = files_of([source])
         if file in known:
             shard, row = known[file]
             pixels = shard.pixels[row].numpy()
             return pixels[:1] if self._how.channels == "auto" and (pixels == pixels[:1]).all() else pixels
         try:
-            return decode(read(source.path), self._how)
+            return decode(read(source.path), self._how, source.page)
         except (Broken, OSError) as error:
             return error
 
@@ -204,7 +206,7 @@ class Cache:
                     f"The cache {self.folder} cannot be used: {reason} ({error.filename or 'no file named'}). Choose "
                     f"{_CHOOSE}."
                 ) from error
-            size = count * (1 if self._how.channels == "gray" else 3) * self._size**2 / 2**20
+            size = count * {"gray": 1, "alpha": 4}.get(self._how.channels, 3) * prod(self._sides) / 2**20
             raise GanzooError(
                 f"There is no room for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
                 "temporarily twice that when pictures change. What was finished is kept, and the next start resumes "

@@ -6,6 +6,7 @@ reason, unless the user gives a range. Color profiles are not applied.
 
 import io
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps
 
 from ganzoo import UsageError
 
-Channels = Literal["auto", "gray", "color"]
+Channels = Literal["auto", "gray", "color", "alpha"]
 Background = Literal["white", "black"]
 Fit = Literal["crop", "pad", "stretch"]
 
@@ -27,7 +28,9 @@ FORMATS = frozenset(
 """The formats that are decoded, by Pillow's names. Others that Pillow knows start programs (EPS), hold no pictures that
 it can decode, or are rare."""
 
+_SIZE = re.compile(r"[0-9]{1,4}(x[0-9]{1,4})?")
 _LARGEST = 1 << 30  # bytes of a picture file
+_SUBFILE = 254  # TIFF's tag NewSubfileType; bit 0: a smaller version of another page
 NOT_REGULAR = "it is not a regular file"
 _RANGE = "say which levels are black and white: data.range = [0, 1]"
 
@@ -37,28 +40,39 @@ class Treatment:
     """What is made of a picture.
 
     Attributes:
-        size: pixels per side of the result; 0 keeps the sides of the picture.
-        channels: "gray" (luma, ITU-R BT.601), "color", or "auto": one channel if all three are the same.
+        size: pixels per side of the result, or HEIGHTxWIDTH; 0 keeps the sides of the picture.
+        channels: "gray" (luma, ITU-R BT.601), "color", "alpha" (color, and transparency as a fourth channel), or
+            "auto": one channel if all three are the same.
         background: the color behind transparent pixels, and around padded pictures.
-        fit: how a picture becomes square. "crop" keeps the largest centered square, "pad" keeps everything and adds
-            background, "stretch" changes the proportions.
+        fit: how a picture gets these proportions. "crop" keeps the largest centered part, "pad" keeps everything and
+            adds background, "stretch" changes the proportions.
         range: the levels of pictures with more than 8 bits that become black and white; None for 0 and 65,535.
+        max_pixels: pictures with more are refused; None for Pillow's limit, 358 million.
         half: "left" or "right" of a picture that is twice as wide as high; empty for the whole picture.
 
     Raises:
-        UsageError: the levels of ``range`` are not in order.
+        UsageError: the size is none, or the levels of ``range`` are not in order.
     """
 
-    size: int
+    size: int | str
     channels: Channels = "auto"
     background: Background | Literal["gray"] = "white"
     fit: Fit = "crop"
     range: tuple[float, float] | None = None
     half: Literal["", "left", "right"] = ""
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        if self.size and not (_SIZE.fullmatch(str(self.size)) and all(4 <= side <= 4096 for side in self.sides)):
+            raise UsageError(f"data.size = {self.size!r}: it must be 4 to 4096 pixels, or HEIGHTxWIDTH such as 64x128.")
         if self.range and not self.range[0] < self.range[1]:
             raise UsageError(f"data.range = {list(self.range)}: the level of black must be lower than that of white.")
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        height, _, width = str(self.size).partition("x")
+        return int(height), int(width or height)
 
     def __str__(self) -> str:
         """Return it as part of a file name."""
@@ -108,38 +122,62 @@ def read(path: str) -> bytes:
         return file.read(found.st_size) or b""
 
 
-def decode(content: bytes, how: Treatment) -> np.ndarray:
-    """Return the picture that the bytes of a file hold; of an animation, the first frame.
+def pages(path: str) -> list[int]:
+    """Return the pages of a TIFF file that are pictures of their own, counted from 0: all but smaller versions of
+    others. One that cannot be read counts as one page; ``decode`` says what is wrong."""
+    try:
+        with Image.open(io.BytesIO(read(path)), formats=["TIFF"]) as image:
+            found = []
+            for page in range(getattr(image, "n_frames", 1)):
+                image.seek(page)
+                if page == 0 or not int(getattr(image, "tag_v2", {}).get(_SUBFILE, 0)) & 1:
+                    found.append(page)
+            return found
+    except Exception:
+        return [0]
+
+
+def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
+    """Return the picture that the bytes of a file hold: a page of a TIFF; of an animation, the first frame.
 
     It is resized with Pillow's antialiased Lanczos. Cropping before that equals resizing the shorter side and cropping
     the center, except that pixels outside the crop do not show in its outermost pixels.
 
     Returns:
-        uint8 (1 or 3, size, size); with size 0, (1 or 3, height, width).
+        uint8 (1, 3 or 4, height, width).
 
     Raises:
         Broken: it cannot be read.
     """
     if not content:
         raise Broken("it is empty")
+    if how.max_pixels:
+        Image.MAX_IMAGE_PIXELS = -(-how.max_pixels // 2)  # Pillow warns above this and refuses twice as many
     try:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            if page:
+                image.seek(page)
             if how.size:
-                image.draft(None, (4 * how.size, 4 * how.size))  # a far larger JPEG is decoded at 1/2, 1/4 or 1/8
+                height, width = how.sides
+                image.draft(None, (4 * width, 4 * height))  # a far larger JPEG is decoded at 1/2, 1/4 or 1/8
             image.load()
             plain = _eight_bits(_upright(image), how)
-            if how.channels == "gray":
-                plain = plain.convert("L")
+            if how.channels in ("gray", "alpha"):
+                plain = plain.convert("L" if how.channels == "gray" else "RGBA")
             if how.half:
                 plain = _half(plain, how.half)
-            pixels = np.asarray(_square(plain, how) if how.size else plain)
+            pixels = np.asarray(_fitted(plain, how) if how.size else plain)
     except (Broken, MemoryError):
         raise
+    except Image.DecompressionBombError as error:
+        raise Broken("it has very many pixels; if that is no mistake, allow them: data.max_pixels = N") from error
     except Exception as error:  # Pillow's readers raise almost anything at unexpected bytes
         text = " ".join(str(error).split()).replace(" <_io.BytesIO object at", "").partition(" 0x")[0]
         raise Broken(text or type(error).__name__) from error
     if pixels.ndim == 2:
         return pixels[None].repeat(3 if how.channels == "color" else 1, axis=0)
+    if how.channels == "alpha":
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
     if how.channels == "auto" and (pixels == pixels[..., :1]).all():
         return pixels[None, ..., 0]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
@@ -154,7 +192,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, how: Treatment) -> Image.Image:
-    """Return the picture in the mode "L" or "RGB"."""
+    """Return the picture in the mode "L", "RGB" or, if asked for, "RGBA"."""
     if how.range and image.mode[0] in "IF":
         low, high = how.range
         levels = np.nan_to_num(np.asarray(image).astype(np.float64), nan=low)
@@ -170,6 +208,8 @@ def _eight_bits(image: Image.Image, how: Treatment) -> Image.Image:
         if image.mode in ("La", "RGBa"):
             image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
         image = image.convert("RGBA")
+        if how.channels == "alpha":
+            return image
         return Image.alpha_composite(Image.new("RGBA", image.size, how.background), image).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
@@ -201,17 +241,19 @@ def _half(image: Image.Image, half: str) -> Image.Image:
     return image.crop((0, 0, middle, image.height) if half == "left" else (middle, 0, 2 * middle, image.height))
 
 
-def _square(image: Image.Image, how: Treatment) -> Image.Image:
-    size, (width, height) = how.size, image.size
+def _fitted(image: Image.Image, how: Treatment) -> Image.Image:
+    """Return the picture at the size of the result."""
+    (high, wide), (width, height) = how.sides, image.size
     if how.fit == "pad":
-        scale = size / max(width, height)
+        scale = min(wide / width, high / height)
         sides = max(1, round(width * scale)), max(1, round(height * scale))
         shown = image.resize(sides, Image.Resampling.LANCZOS, reducing_gap=3.0)
-        square = Image.new(image.mode, (size, size), how.background)
-        square.paste(shown, ((size - shown.width) // 2, (size - shown.height) // 2))
-        return square
+        result = Image.new(image.mode, (wide, high), how.background)
+        result.paste(shown, ((wide - shown.width) // 2, (high - shown.height) // 2))
+        return result
     if how.fit == "crop":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-    return image.resize((size, size), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        scale = min(width / wide, height / high)
+        across, down = round(wide * scale), round(high * scale)
+        left, top = (width - across) // 2, (height - down) // 2
+        image = image.crop((left, top, left + across, top + down))
+    return image.resize((wide, high), Image.Resampling.LANCZOS, reducing_gap=3.0)

@@ -7,7 +7,6 @@ The cache is described in cache.py, the treatment of a picture in decode.py, and
 import hashlib
 import json
 import os
-import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -20,11 +19,13 @@ import torch
 from torch import Tensor
 
 from ganzoo import Batch, Dataset, Field, GanzooError, UsageError, warn
-from ganzoo.images import from_bytes
-from ganzoo_images import options
+from ganzoo.images import from_bytes, on_white
+from ganzoo_images import classes, options
+from ganzoo_images.archives import folder_of
 from ganzoo_images.cache import Cache, Decoded, default_folder
 from ganzoo_images.decode import Broken, Channels, Treatment, decode
-from ganzoo_images.listing import Source, counts, find
+from ganzoo_images.levels import measured
+from ganzoo_images.listing import Source, counts, file_of, find, with_pages
 from ganzoo_images.lite0 import default_extractor
 from ganzoo_images.shards import mapped
 
@@ -82,11 +83,17 @@ class Pictures(Dataset):
         if len(field.shape) != 3 or field.shape[0] not in (1, 3):
             raise ValueError(f"a picture has the shape (1 or 3, height, width), not {field.shape}")
         how = {name: options[name] for name in ("background", "fit", "range") if name in options}
+        _, height, width = field.shape
         channels: Channels = "gray" if field.shape[0] == 1 else "color"
+        size = f"{height}x{width}" if min(height, width) > 0 else 0
         try:
-            return from_bytes(torch.from_numpy(decode(content, Treatment(max(0, field.shape[1]), channels, **how))))
+            return from_bytes(torch.from_numpy(decode(content, Treatment(size, channels, **how))))
         except Broken as error:
             raise ValueError(str(error)) from error
+
+    def postprocess(self, sample: Tensor) -> Tensor:
+        """Return pictures with transparency on white, because metrics see colors only."""
+        return on_white(sample)
 
     def fingerprint(self) -> str:
         """Return a hash of all pictures and labels, shard by shard: also if they exceed the memory."""
@@ -114,9 +121,9 @@ class Pictures(Dataset):
 
 
 class Folder(Pictures):
-    """Pictures of a folder and its subfolders: ``image`` (1 or 3, size, size) in [-1, 1]. If all of them are in
-    subfolders, the top subfolders are classes: ``label`` 0, 1, ... in the order of their names. Folders called train,
-    valid and test are splits, and the classes are in them.
+    """Pictures of a folder and its subfolders, or of a .zip: ``image`` (1, 3 or 4, size, size) in [-1, 1]. If all of
+    them are in subfolders, the top subfolders are classes: ``label`` 0, 1, ... in the order of their names. A file of
+    labels may name the classes instead. Folders called train, valid and test are splits, and the classes are in them.
 
     Raises:
         UsageError: there is no such folder or split, it has no pictures, or some are unreadable and ``broken`` is
@@ -125,7 +132,7 @@ class Folder(Pictures):
     """
 
     location_options = ("path", "cache")
-    opens: ClassVar[tuple[str, ...]] = ("/",)
+    opens: ClassVar[tuple[str, ...]] = ("/", ".zip")
 
     def __init__(
         self,
@@ -135,24 +142,43 @@ class Folder(Pictures):
         channels: options.Channels = "auto",
         background: options.Background = "white",
         fit: options.Fit = "crop",
-        range: options.Range = None,  # noqa: A002
+        range: options.FolderRange = None,  # noqa: A002
         mirror: options.Mirror = False,
         split: options.Splits = "train",
+        labels: options.Labels = None,
+        pages: options.Pages = "all",
+        max_pixels: options.MaxPixels = None,
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
         root = Path(path).expanduser()
+        if root.suffix.lower() == ".zip" and root.is_file():
+            root = folder_of(root, cache_folder(cache))
         sources, others = find(root)
         chosen, top = _of_split(sources, split, root)
         left_out = [f"{len(sources) - len(chosen):,} in other splits"] if len(chosen) < len(sources) else []
+        known = classes.find(root, labels)
+        of = dict(zip(chosen, classes.classes_of([source.name for source in chosen], known), strict=True))
+        if known:
+            chosen = [source for source in chosen if of[source] is not None]
+            left_out += [f"{len(of) - len(chosen):,} without a label"] if len(chosen) < len(of) else []
+            if not chosen:
+                raise UsageError(f"data.labels: none of the {len(of):,} pictures in {root} is in the file of labels.")
         left_out += [counts(others)] if others else []
         if left_out:
             warn(f"{root}: these files are left out: {', '.join(left_out)}.")
-        how = Treatment(size, channels, background, fit, range)
+        labeled = {source.name: label or "" for source, label in of.items()}
+        chosen = with_pages(chosen) if pages == "all" else chosen
+        levels = measured(chosen, root) if range == "measured" else range
+        how = Treatment(size, channels, background, fit, levels, max_pixels=max_pixels)
         decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
-        listed = [source.name.partition("/")[2] for source in sources] if top else []
-        labels, class_names = _classes([name.removeprefix(top) for name in decoded.names], root, listed)
-        super().__init__(decoded, labels, class_names)
+        found: Tensor | None
+        if known:
+            found, class_names = classes.numbered([labeled[file_of(name)] for name in decoded.names], known.values())
+        else:
+            listed = [source.name.partition("/")[2] for source in sources] if top else []
+            found, class_names = classes.of_subfolders([n.removeprefix(top) for n in decoded.names], root, listed)
+        super().__init__(decoded, found, class_names)
         self._mirror = mirror
         if all(int(shard.pixels.max()) < _DARK for shard in decoded.shards if shard.pixels.numel()):
             warn(f"The pictures in {root} are almost black. If they are gray, 12 bits of 16: --set data.range=[0,4095]")
@@ -186,8 +212,7 @@ def decode_all(
         UsageError: none is readable, or one is not and ``stop`` is true, or the cache cannot be used.
         GanzooError: there is not enough disk space for the cache.
     """
-    base = Path(cache).expanduser().absolute() if cache else default_folder()
-    decoded = Cache(root.resolve(), part, base, how).decoded(sources)
+    decoded = Cache(root.resolve(), part, cache_folder(cache), how).decoded(sources)
     if decoded.broken:
         what = f"{len(decoded.broken):,} of {len(sources):,} pictures in {root} cannot be read"
         reasons: dict[str, list[str]] = {}
@@ -200,6 +225,11 @@ def decode_all(
             raise UsageError(f"{what}: {listed}. Remove or repair them{otherwise}.")
         warn(f"{what} and are left out: {listed}.")
     return decoded
+
+
+def cache_folder(given: str | None) -> Path:
+    """Return the folder of all caches."""
+    return Path(given).expanduser().absolute() if given else default_folder()
 
 
 def _named(names: list[str]) -> str:
@@ -248,23 +278,3 @@ def memory() -> int:
     with suppress(OSError, ValueError):
         found.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return min(found)
-
-
-def _classes(names: list[str], root: Path, others: Sequence[str] = ()) -> tuple[Tensor | None, tuple[str, ...]]:
-    """Return labels (n,) int64 and class names, or None and no names unless all files are in subfolders. ``others`` are
-    the names in all splits, which have the same classes."""
-    tops = [name.partition("/")[0] for name in names if "/" in name]
-    if len(tops) < len(names):
-        if tops:
-            warn(f"{root} has pictures beside its subfolders: all are used, without classes.")
-        return None, ()
-    every = {*tops, *(name.partition("/")[0] for name in others if "/" in name)}
-    class_names = tuple(sorted(every, key=lambda name: (_natural(name), name)))
-    number = {name: label for label, name in enumerate(class_names)}
-    return torch.tensor([number[top] for top in tops]), class_names
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Return a key that sorts numbers in names by value: class2 before class10."""
-    pieces = re.split(r"([0-9]+)", name)
-    return [(int(piece), "") if number % 2 else (-1, piece) for number, piece in enumerate(pieces)]

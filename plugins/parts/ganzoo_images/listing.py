@@ -1,15 +1,16 @@
 """Listing a folder: its picture files, in an order that depends only on their names."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 
 from ganzoo import UsageError
 from ganzoo.errors import nearest
-from ganzoo_images.decode import NOT_REGULAR, suffixes
+from ganzoo_images.decode import NOT_REGULAR, pages, suffixes
 
 _HEIF = {".heic", ".heif", ".hif"}
 
@@ -22,11 +23,13 @@ class Source:
         name: its path relative to the folder, with "/" as separator.
         path: where it is.
         stamp: see ``stamp``.
+        page: of a TIFF, counted from 0. The names of further pages end in ``#1``, ``#2``, ...
     """
 
     name: str
     path: str
     stamp: tuple[int, int, int] | str
+    page: int = 0
 
 
 def find(root: Path) -> tuple[list[Source], Counter[str]]:
@@ -53,6 +56,21 @@ def find(root: Path) -> tuple[list[Source], Counter[str]]:
         content = f"{others.total()} other files were ignored ({counts(others)})" if others else "it is empty"
         raise UsageError(f"No pictures in {root.resolve()}: {content}. Supported suffixes include .png and .jpg.")
     return sorted(sources, key=lambda source: source.name), others
+
+
+def with_pages(sources: Iterable[Source]) -> list[Source]:
+    """Return the files with one entry for each page of a TIFF."""
+    found = []
+    for source in sources:
+        tiff = source.name.lower().endswith((".tif", ".tiff"))
+        for page in pages(source.path) if tiff else [0]:
+            found.append(replace(source, name=f"{source.name}#{page}", page=page) if page else source)
+    return found
+
+
+def file_of(name: str) -> str:
+    """Return the name of the file of a picture."""
+    return re.sub(r"(?i)(\.tiff?)#[0-9]+$", r"\1", name)
 
 
 def counts(others: Counter[str]) -> str:

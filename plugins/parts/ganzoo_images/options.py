@@ -6,13 +6,23 @@ from ganzoo import Option
 from ganzoo_images import decode
 
 Path = Annotated[str, Option("Folder of pictures", min_length=1)]
-Size = Annotated[int, Option("Pixels per side: the shorter side is resized to it, the center is kept", ge=4, le=4096)]
-Channels = Annotated[decode.Channels, Option("Gray or color; auto: gray if all pictures are")]
+Size = Annotated[int | str, Option("Pixels per side, or HEIGHTxWIDTH such as 64x128")]
+Channels = Annotated[decode.Channels, Option("Gray, color, or with transparency; auto: gray if all pictures are")]
 Background = Annotated[decode.Background, Option("Color behind transparent and around padded pictures")]
-Fit = Annotated[decode.Fit, Option("How pictures become square: cut, padded, or stretched")]
+Fit = Annotated[decode.Fit, Option("How pictures get their size: cut, padded, or stretched")]
 Range = Annotated[
-    tuple[float, float] | None, Option("Levels of gray pictures with over 8 bits that become black and white")
+    tuple[float, float] | None,
+    Option("Levels of gray pictures with over 8 bits that become black and white"),
 ]
+FolderRange = Annotated[
+    tuple[float, float] | Literal["measured"] | None,
+    Option("Levels of gray pictures with over 8 bits that become black and white; measured: least and greatest"),
+]
+Labels = Annotated[
+    str | None, Option("File of labels: CSV, or StyleGAN's dataset.json, which is found if it is in the folder")
+]
+Pages = Annotated[Literal["all", "first"], Option("Pages of a TIFF that are used, each as a picture")]
+MaxPixels = Annotated[int | None, Option("Refuse larger pictures; 358 million pixels by default", ge=1)]
 Mirror = Annotated[bool, Option("Mirror half of the pictures at random")]
 Broken = Annotated[Literal["skip", "stop"], Option("What to do about unreadable pictures")]
 Split = Literal["train", "validation", "test"]

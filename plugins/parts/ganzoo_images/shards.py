@@ -1,6 +1,6 @@
 """Shards: immutable files of decoded pictures, mapped into memory.
 
-KEY-SHA256.safetensors     a tensor ``pixels``, uint8 (n, C, size, size), and a record of the files that it is made of
+KEY-SHA256.safetensors     a tensor ``pixels``, uint8 (n, C, H, W), and a record of the files that it is made of
 
 The name says what a shard must be: KEY is a hash of the names, sizes and times of the files, SHA256 that of the shard
 itself. A shard that does not match is not used. It is written under another name, renamed, and never changed. No name
@@ -45,7 +45,7 @@ class Shard:
 
     Attributes:
         path: the file.
-        pixels: uint8 (n, C, size, size), mapped from it; of the files that are not broken.
+        pixels: uint8 (n, C, height, width), mapped from it; of the files that are not broken.
         files: what it is made of, in order.
         broken: name -> why the file could not be decoded.
     """
@@ -91,8 +91,8 @@ def write(folder: Path, files: Sequence[File], pixels: np.ndarray, broken: Mappi
     return path
 
 
-def load(path: Path, size: int) -> Shard | None:
-    """Return the shard in a file, with pictures of that size; None if it is damaged, not a shard or gone."""
+def load(path: Path, sides: tuple[int, int]) -> Shard | None:
+    """Return the shard in a file, with pictures of these sides; None if it is damaged, not a shard or gone."""
     try:
         found = path.stat()
         if not S_ISREG(found.st_mode) or not 8 < found.st_size <= _LARGEST:
@@ -108,7 +108,7 @@ def load(path: Path, size: int) -> Shard | None:
         shard = Shard(path, content[start:].view(shape), files, broken)
     except (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError):
         return None  # whoever made it, its SHA-256 is right but its content is not
-    fits = shape in ([len(shard.good), 1, size, size], [len(shard.good), 3, size, size])
+    fits = shape in ([len(shard.good), channels, *sides] for channels in (1, 3, 4))
     return shard if fits else None
 
 

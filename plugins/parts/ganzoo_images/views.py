@@ -12,6 +12,7 @@ from torch.nn.functional import interpolate
 
 from ganzoo import Batch, Field, Option, UsageError
 from ganzoo_images import options
+from ganzoo_images.decode import Treatment
 from ganzoo_images.folder import Folder
 
 HOLE = 128 / 127.5 - 1
@@ -41,7 +42,8 @@ class LowResolution(Folder):
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
-        if size % factor:
+        sides = Treatment(size).sides
+        if any(side % factor for side in sides):
             raise UsageError(f"data.factor = {factor} does not divide data.size = {size}.")
         super().__init__(
             path=path,
@@ -56,13 +58,13 @@ class LowResolution(Folder):
             cache=cache,
         )
         channels_found, *_ = self.fields["image"].shape
-        self._small = size // factor
-        self.fields = _with_source(self.fields, Field((channels_found, self._small, self._small)))
+        self._small = sides[0] // factor, sides[1] // factor
+        self.fields = _with_source(self.fields, Field((channels_found, *self._small)))
         self.metrics = ("l1", *self.metrics)
 
     def prepare(self, stored: Batch) -> Batch:
         batch = super().prepare(stored)
-        small = interpolate(batch["image"], (self._small,) * 2, mode="bicubic", antialias=True, align_corners=False)
+        small = interpolate(batch["image"], self._small, mode="bicubic", antialias=True, align_corners=False)
         return {**batch, "source": small.clamp(-1, 1)}
 
 
@@ -105,7 +107,7 @@ class Masked(Folder):
             broken=broken,
             cache=cache,
         )
-        self._hole, self._vary, self._side = hole, vary, max(1, round(share * size))
+        self._hole, self._vary, self._side = hole, vary, max(1, round(share * min(Treatment(size).sides)))
         self.fields = _with_source(self.fields, Field(self.fields["image"].shape))
         self.metrics = ("l1", *self.metrics)
 
@@ -119,16 +121,17 @@ class Masked(Folder):
 
     def _with_hole(self, image: Tensor, stored: Tensor) -> Tensor:
         """Return images (n, C, H, W) with a hole in each. ``stored`` are their bytes, which may decide where."""
-        n, free = len(image), image.shape[-1] - self._side + 1  # places for the hole in each direction
+        n = len(image)
+        free = torch.tensor(image.shape[2:], device=image.device) - self._side + 1  # places, down and across
         if self._hole == "center":
-            corner = torch.full((n, 2), (free - 1) // 2, device=image.device)
+            corner = ((free - 1) // 2).expand(n, 2)
         elif self._vary:
-            corner = torch.randint(free, (n, 2), device=image.device)
+            corner = (torch.rand(n, 2, device=image.device) * free).long()
         else:  # two sums of the bytes, which look random
             weights = torch.arange(1, stored[0].numel() + 1, device=image.device)
             flat = stored.flatten(1).long()
             corner = torch.stack([flat.sum(1), (flat * weights).sum(1)], 1) % free
-        inside = [_within(corner[:, i], self._side, image.shape[-1]) for i in (0, 1)]  # (n, H) and (n, W)
+        inside = [_within(corner[:, i], self._side, image.shape[2 + i]) for i in (0, 1)]  # (n, H) and (n, W)
         hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]  # (n, 1, H, W)
         return torch.where(hole, HOLE, image)
 

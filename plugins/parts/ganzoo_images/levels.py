@@ -1,0 +1,49 @@
+"""The levels of gray pictures with more than 8 bits, measured over a set."""
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ganzoo import UsageError
+from ganzoo_images.decode import read
+from ganzoo_images.listing import Source
+from ganzoo_images.progress import counting, say
+
+
+def measured(sources: Sequence[Source], root: Path) -> tuple[float, float]:
+    """Return the least and the greatest level of all pictures with more than 8 bits. Values that are not finite, and
+    files that cannot be read, do not count.
+
+    Raises:
+        UsageError: there are none, or all levels are the same.
+    """
+    say(f"Measuring the levels of {len(sources):,} pictures of {root}.")
+    with ThreadPoolExecutor(max(1, torch.get_num_threads())) as pool, counting(len(sources)) as advance:
+        found = []
+        for levels in pool.map(_levels, sources):
+            advance(1)
+            found += levels
+    if not found or min(found) == max(found):
+        raise UsageError(f"data.range = 'measured': {root} has no gray pictures with more than 8 bits and two levels.")
+    low, high = float(min(found)), float(max(found))
+    say(f"  Black is {low:g}, white is {high:g}: the same as data.range = [{low:g}, {high:g}]")
+    return low, high
+
+
+def _levels(source: Source) -> list[float]:
+    """Return the least and the greatest level of a picture, or nothing."""
+    try:
+        with Image.open(io.BytesIO(read(source.path))) as image:
+            image.seek(source.page)
+            if image.mode[0] not in "IF":
+                return []
+            values = np.asarray(image)
+    except Exception:  # decode() says what is wrong with it
+        return []
+    values = values[np.isfinite(values)]
+    return [float(values.min()), float(values.max())] if values.size else []
