@@ -101,7 +101,8 @@ def read(
         if name not in known:
             raise unknown("input", name, known)
     if missing := [name for name in known if name not in given]:
-        raise UsageError(f"The model {type(model).__name__} also needs the input {missing[0]!r}. It takes: {known}.")
+        listed = ", ".join(known)
+        raise UsageError(f"The model {type(model).__name__} also needs the input {missing[0]!r}. It takes: {listed}.")
     values: dict[str, Tensor] = {}
     names: list[str] = []
     for name, value in given.items():
@@ -111,9 +112,8 @@ def read(
         paths = [value] if isinstance(value, str | PathLike) else value
         if not paths or not (isinstance(paths, Sequence) and all(isinstance(path, str | PathLike) for path in paths)):
             raise UsageError(f"The input {name!r} must be a tensor, a path, or paths, not {value!r:.80}.")
-        found = _decoded(
-            name, [Path(fspath(path)).expanduser() for path in paths], fields[name], dataset, options, size
-        )
+        files = [Path(fspath(path)).expanduser() for path in paths]
+        found = _decoded(name, files, fields[name], dataset, options, size)
         values[name] = torch.stack(list(found.values()))
         names = [path.stem for path in found] if len(found) > len(names) else names
     n = max(map(len, values.values()))
@@ -168,9 +168,8 @@ def _checked(name: str, value: Tensor, field: Field) -> Tensor:
     if is_image and value.dtype == torch.uint8:
         return images.from_bytes(value).to(field.dtype)
     if is_image and not value.abs().max() < _LARGEST:  # also if it is not a number
-        raise UsageError(
-            f"The input {name!r} must be in [-1, 1], or bytes (uint8); its values reach {value.max():.3g}."
-        )
+        reach = value.abs().max().item()
+        raise UsageError(f"The input {name!r} must be in [-1, 1], or bytes (uint8); its values reach {reach:.3g}.")
     return value.to(field.dtype)
 
 
@@ -195,6 +194,8 @@ def _decoded(
         broken: dict[str, str] = {}
         for file in files:
             try:
+                if not file.is_file():  # a pipe would be waited for
+                    raise ValueError("it is not a regular file")
                 found[file] = dataset.decode_input(file.read_bytes(), field, options)
             except OSError as error:
                 broken[file.name] = error.strerror or str(error)
@@ -224,7 +225,10 @@ def _files(path: Path) -> list[Path]:
             close = f" {text}" if (text := nearest(path.name, there)).startswith("Did") else ""
             raise UsageError(f"There is no file or folder {path}.{close}")
         return [path]
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    try:
+        entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"Cannot read the folder {path}: {error.strerror or error}.") from error
     files = [entry for entry in entries if not entry.is_dir()]
     below = f"{len(entries) - len(files):,} subfolders of {path} are not searched" if len(files) < len(entries) else ""
     if not files:
