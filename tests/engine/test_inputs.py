@@ -67,7 +67,8 @@ def test_a_folder_is_read_by_name_and_what_is_no_picture_is_said(translator, wor
     assert shades == [0, 100, 200, 7]
     said = capsys.readouterr().err
     assert (
-        "2 of 5 files cannot be read and are left out: notes.txt (cannot identify image file); pipe (it is not" in said
+        "2 of 5 files cannot be read and are left out: notes.txt (cannot identify image file); to-nothing (it is not"
+        in said
     )
     assert "1 subfolders of drawings are not searched" in said
     assert run.sample(inputs=read).shape == (4, 3, 16, 16)
