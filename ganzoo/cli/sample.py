@@ -132,9 +132,8 @@ def _beside(given: "Inputs | None", pictures: "Tensor") -> "tuple[Tensor, int]":
     """Return the pictures of a grid, each beside what it was made from, and the number of columns."""
     from ganzoo import images
 
-    shown = (
-        [v.expand(len(pictures), *v.shape[1:]) for v in given.values.values() if images.drawable(v)] if given else []
-    )
+    drawable = [value for value in given.values.values() if images.drawable(value)] if given else []
+    shown = [value.expand(len(pictures), -1, -1, -1) for value in drawable]
     if not shown:
         return pictures, 8
     width = len(shown) + 1

@@ -21,6 +21,7 @@ Given = Tensor | str | PathLike[str] | Sequence[str | PathLike[str]]
 OWN = -1
 """The size of inputs that keep their own sides."""
 
+_LARGEST = 1.01  # absolute value in an image
 _NAMED = 5  # files that are named
 _NUMBERS = 1 << 24  # in the inputs of one batch
 
@@ -100,17 +101,19 @@ def read(
         if name not in known:
             raise unknown("input", name, known)
     if missing := [name for name in known if name not in given]:
-        raise UsageError(f"The model {type(model).__name__} also needs the input {missing[0]!r}. It takes: {known}.")
+        listed = ", ".join(known)
+        raise UsageError(f"The model {type(model).__name__} also needs the input {missing[0]!r}. It takes: {listed}.")
     values: dict[str, Tensor] = {}
     names: list[str] = []
     for name, value in given.items():
         if isinstance(value, Tensor):
             values[name] = _checked(name, value, fields[name])
             continue
-        paths = [value] if isinstance(value, str | PathLike) else list(value)
-        found = _decoded(
-            name, [Path(fspath(path)).expanduser() for path in paths], fields[name], dataset, options, size
-        )
+        paths = [value] if isinstance(value, str | PathLike) else value
+        if not paths or not (isinstance(paths, Sequence) and all(isinstance(path, str | PathLike) for path in paths)):
+            raise UsageError(f"The input {name!r} must be a tensor, a path, or paths, not {value!r:.80}.")
+        files = [Path(fspath(path)).expanduser() for path in paths]
+        found = _decoded(name, files, fields[name], dataset, options, size)
         values[name] = torch.stack(list(found.values()))
         names = [path.stem for path in found] if len(found) > len(names) else names
     n = max(map(len, values.values()))
@@ -149,15 +152,25 @@ def generated(
 
 
 def _checked(name: str, value: Tensor, field: Field) -> Tensor:
+    """Return a tensor as a batch on the CPU. Pictures may have other sides than those of the run.
+
+    Raises:
+        UsageError: its shape or its values do not fit the field.
+    """
+    value = value.detach().cpu()
     value = value[None] if value.dim() == len(field.shape) else value
-    if value.dim() != len(field.shape) + 1 or not len(value):
+    is_image = len(field.shape) == 3 and field.dtype.is_floating_point
+    fits = value.dim() == len(field.shape) + 1 and (is_image or value.shape[1:] == field.shape)
+    if not fits or not value.numel():
         raise UsageError(f"The input {name!r} must have the shape (n, *{field.shape}), not {tuple(value.shape)}.")
-    if len(field.shape) == 3 and value.shape[1] != field.shape[0]:
+    if is_image and value.shape[1] != field.shape[0]:
         raise UsageError(f"The input {name!r} must have {field.shape[0]} channels, not {value.shape[1]}.")
-    if len(field.shape) != 3 and value.shape[1:] != field.shape:
-        raise UsageError(f"The input {name!r} must have the shape (n, *{field.shape}), not {tuple(value.shape)}.")
-    is_bytes = value.dtype == torch.uint8 and field.dtype.is_floating_point
-    return (images.from_bytes(value) if is_bytes else value).to("cpu", field.dtype)
+    if is_image and value.dtype == torch.uint8:
+        return images.from_bytes(value).to(field.dtype)
+    if is_image and not value.abs().max() < _LARGEST:  # also if it is not a number
+        reach = value.abs().max().item()
+        raise UsageError(f"The input {name!r} must be in [-1, 1], or bytes (uint8); its values reach {reach:.3g}.")
+    return value.to(field.dtype)
 
 
 def _decoded(
@@ -181,6 +194,8 @@ def _decoded(
         broken: dict[str, str] = {}
         for file in files:
             try:
+                if not file.is_file():  # a pipe would be waited for
+                    raise ValueError("it is not a regular file")
                 found[file] = dataset.decode_input(file.read_bytes(), field, options)
             except OSError as error:
                 broken[file.name] = error.strerror or str(error)
@@ -210,7 +225,10 @@ def _files(path: Path) -> list[Path]:
             close = f" {text}" if (text := nearest(path.name, there)).startswith("Did") else ""
             raise UsageError(f"There is no file or folder {path}.{close}")
         return [path]
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    try:
+        entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    except OSError as error:
+        raise UsageError(f"Cannot read the folder {path}: {error.strerror or error}.") from error
     files = [entry for entry in entries if not entry.is_dir()]
     below = f"{len(entries) - len(files):,} subfolders of {path} are not searched" if len(files) < len(entries) else ""
     if not files:

@@ -27,8 +27,9 @@ Sides = tuple[list[Source], list[Source]]
 
 class Pairs(Dataset):
     """Pairs of pictures in a folder: ``image`` (C, size, size), the target, and ``source`` (c, size, size), both in
-    [-1, 1]. layouts.py says how a folder may be laid out. Without pairs, an epoch is one pass through the larger set,
-    and the smaller one repeats.
+    [-1, 1]. The folder has pictures of equal names in ``A`` and ``B`` (pairs), or in ``trainA`` and ``trainB`` (two
+    sets without pairs), or pictures twice as wide as high (pairs side by side). Without pairs, an epoch is one pass
+    through the larger set, and the smaller one repeats.
 
     Raises:
         UsageError: the folder is laid out otherwise, lacks the split, or has no pairs.
