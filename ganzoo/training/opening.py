@@ -47,7 +47,7 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
             if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
                 raise
         chosen = _opener(zoo, data, path, needed)
-    title = path.resolve().name
+    title = path.resolve().name if path.is_dir() else path.resolve().stem
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
     return replace(
         recipe.with_part("data", chosen).with_setting("data.path", str(path.absolute())),

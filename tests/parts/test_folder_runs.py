@@ -93,8 +93,8 @@ def test_500_mixed_pictures_train_dcgan_in_color(ganzoo, workplace, monkeypatch)
         ([], "data.path is required"),
         (["data.path=nowhere"], "there is no folder"),
         (["data.pth=x"], "Did you mean 'data.path'?"),
-        (["data.path=x", "data.size=0"], "greater than or equal to 4"),
-        (["data.path=x", "data.channels=grayscale"], "'auto', 'gray' or 'color'"),
+        (["data.path=x", "data.size=0"], "data.size = 0: it must be 4 to 4096 pixels"),
+        (["data.path=x", "data.channels=grayscale"], "'auto', 'gray', 'color' or 'alpha'"),
     ],
 )
 def test_bad_options_are_refused_and_nothing_is_written(ganzoo, workplace, settings, complaint):

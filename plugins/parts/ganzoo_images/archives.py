@@ -45,9 +45,7 @@ def _unpack(path: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     wanted = {*suffixes(), ".json", ".csv"}
     with zipfile.ZipFile(path) as archive:
-        members = [
-            one for one in archive.infolist() if Path(one.filename).suffix.lower() in wanted and not one.is_dir()
-        ]
+        members = [one for one in archive.infolist() if _is_wanted(one.filename, wanted)]
         size = sum(member.file_size for member in members)
         folder.mkdir(parents=True)
         if size > (free := shutil.disk_usage(folder).free):
@@ -58,7 +56,7 @@ def _unpack(path: Path, folder: Path) -> None:
         say(f"Unpacking {len(members):,} files of {path} into {folder}")
         with counting(len(members)) as advance:
             for member in members:
-                archive.extract(member, folder)  # never outside of it, whatever the name
+                archive.extract(member, folder)  # never outside of it, as its name may say
                 advance(1)
     (folder / _DONE).touch()
 

@@ -7,7 +7,7 @@ labels.csv      one line per picture: its file and its class, by name or number;
 import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import torch
@@ -79,12 +79,13 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(piece), "") if number % 2 else (-1, piece) for number, piece in enumerate(pieces)]
 
 
-def classes_of(names: Sequence[str], known: dict[str, str]) -> list[str | None]:
-    """Return the class of each picture, by its name, by the end of it, or without the suffix; None if there is none."""
-    found = [known.get(name, known.get(str(PurePosixPath(name).with_suffix("")))) for name in names]
-    if any(label is not None for label in found):
-        return found
-    return [known.get(bare, known.get(PurePosixPath(bare).stem)) for bare in (PurePosixPath(n).name for n in names)]
+def classes_of(names: Sequence[str], known: Mapping[str, str]) -> list[str | None]:
+    """Return the class of each picture, None if there is none. Pictures are found by name, without the suffix, or
+    without their folders: whichever finds the most."""
+    paths = [PurePosixPath(name) for name in names]
+    ways = (names, [str(path.with_suffix("")) for path in paths], [p.name for p in paths], [p.stem for p in paths])
+    found = [[known.get(key) for key in keys] for keys in ways]
+    return max(found, key=lambda labels: sum(label is not None for label in labels))
 
 
 def _plain(name: str) -> str:

@@ -40,7 +40,7 @@ class Treatment:
     """What is made of a picture.
 
     Attributes:
-        size: pixels per side of the result, or HEIGHTxWIDTH; 0 keeps the sides of the picture.
+        size: pixels per side of the result, or HEIGHTxWIDTH; None keeps the sides of the picture.
         channels: "gray" (luma, ITU-R BT.601), "color", "alpha" (color, and transparency as a fourth channel), or
             "auto": one channel if all three are the same.
         background: the color behind transparent pixels, and around padded pictures.
@@ -54,7 +54,7 @@ class Treatment:
         UsageError: the size is none, or the levels of ``range`` are not in order.
     """
 
-    size: int | str
+    size: int | str | None
     channels: Channels = "auto"
     background: Background | Literal["gray"] = "white"
     fit: Fit = "crop"
@@ -63,7 +63,7 @@ class Treatment:
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        if self.size and not (_SIZE.fullmatch(str(self.size)) and all(4 <= side <= 4096 for side in self.sides)):
+        if self.size is not None and not (_SIZE.fullmatch(str(self.size)) and all(4 <= side <= 4096 for side in self.sides)):
             raise UsageError(f"data.size = {self.size!r}: it must be 4 to 4096 pixels, or HEIGHTxWIDTH such as 64x128.")
         if self.range and not self.range[0] < self.range[1]:
             raise UsageError(f"data.range = {list(self.range)}: the level of black must be lower than that of white.")
@@ -157,7 +157,7 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=_formats()) as image:
             if page:
                 image.seek(page)
-            if how.size:
+            if how.size is not None:
                 height, width = how.sides
                 image.draft(None, (4 * width, 4 * height))  # a far larger JPEG is decoded at 1/2, 1/4 or 1/8
             image.load()
@@ -166,7 +166,7 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
                 plain = plain.convert("L" if how.channels == "gray" else "RGBA")
             if how.half:
                 plain = _half(plain, how.half)
-            pixels = np.asarray(_fitted(plain, how) if how.size else plain)
+            pixels = np.asarray(_fitted(plain, how) if how.size is not None else plain)
     except (Broken, MemoryError):
         raise
     except Image.DecompressionBombError as error:

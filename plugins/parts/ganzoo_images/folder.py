@@ -10,6 +10,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import accumulate
 from math import prod
 from pathlib import Path
@@ -85,7 +86,7 @@ class Pictures(Dataset):
         how = {name: options[name] for name in ("background", "fit", "range") if name in options}
         _, height, width = field.shape
         channels: Channels = "gray" if field.shape[0] == 1 else "color"
-        size = f"{height}x{width}" if min(height, width) > 0 else 0
+        size = f"{height}x{width}" if min(height, width) > 0 else None
         try:
             return from_bytes(torch.from_numpy(decode(content, Treatment(size, channels, **how))))
         except Broken as error:
@@ -151,6 +152,7 @@ class Folder(Pictures):
         broken: options.Broken = "skip",
         cache: options.CacheFolder = None,
     ) -> None:
+        how = Treatment(size, channels, background, fit, None if range == "measured" else range, max_pixels=max_pixels)
         root = Path(path).expanduser()
         if root.suffix.lower() == ".zip" and root.is_file():
             root = folder_of(root, cache_folder(cache))
@@ -169,8 +171,8 @@ class Folder(Pictures):
             warn(f"{root}: these files are left out: {', '.join(left_out)}.")
         labeled = {source.name: label or "" for source, label in of.items()}
         chosen = with_pages(chosen) if pages == "all" else chosen
-        levels = measured(chosen, root) if range == "measured" else range
-        how = Treatment(size, channels, background, fit, levels, max_pixels=max_pixels)
+        if range == "measured":
+            how = replace(how, range=measured(chosen, root))
         decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
         found: Tensor | None
         if known:
