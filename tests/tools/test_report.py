@@ -32,7 +32,7 @@ def trained(tmp_path_factory) -> Path:
     """A folder with the runs ``a`` (and its report) and ``b``, of 50 steps or 5 epochs, and ``points`` in the plane."""
     folder = tmp_path_factory.mktemp("runs")
     small = {"batch_size": 1000, "device": "cpu"}
-    settings = {"data.split": "test", "train.log_every": 2}
+    settings = {"data.split": "test", "train.log_every": 2, "train.sample_min_steps": 10}
     for seed, name in enumerate("ab"):
         run = package.train("fc-mnist", steps=50, seed=seed, settings=settings, out=folder / name, **small)
         run.evaluate(["fd-raw", "prdc-raw"], n=800, settings={"data.split": "test"})

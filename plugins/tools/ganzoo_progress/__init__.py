@@ -1,4 +1,4 @@
-"""Progress in the console: a live bar on a terminal, otherwise one plain line per epoch."""
+"""Progress in the console: a live bar on a terminal, otherwise one plain line per epoch, at the tick after its end."""
 
 import sys
 
@@ -45,7 +45,7 @@ def _scalars(tick: Tick) -> str:
 
 
 class Lines(Observer):
-    """One line per epoch, and one if training ends within an epoch."""
+    """One line per epoch, at the first tick after its end, and one at the end. So lines are as far apart as ticks."""
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run
@@ -54,7 +54,8 @@ class Lines(Observer):
     def on_tick(self, tick: Tick) -> None:
         if tick.ends_epoch or tick.step == self.run.total_steps:
             epochs = _epochs(self.run.total_steps / self.run.steps_per_epoch)
-            click.echo(f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}")
+            done = tick.epoch if tick.step == self.run.total_steps else int(tick.epoch)
+            click.echo(f"Epoch [{_epochs(done)}/{epochs}]  step {tick.step}  {_scalars(tick)}")
 
     def on_alarm(self, step: int, alarm: Alarm) -> None:
         click.echo(_alarm(step, alarm))
@@ -90,8 +91,7 @@ class Bar(Observer):
         self.live.start()
 
     def on_tick(self, tick: Tick) -> None:
-        ends = tick.ends_epoch or tick.step == self.run.total_steps
-        epoch = _epochs(tick.epoch) if ends else f"{tick.epoch:.1f}"
+        epoch = _epochs(tick.epoch) if tick.step == self.run.total_steps else f"{tick.epoch:.1f}"
         self.bar.update(self.task, completed=tick.step, description=f"{epoch}/{self.total}")
         self.line.plain = _scalars(tick)
 
