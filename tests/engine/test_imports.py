@@ -20,7 +20,7 @@ GROUPS = ("gans", "parts", "tools")
 
 LAYERS = (
     {"errors", "console", "guard", "toml", "options", "files", "randomness", "images"},
-    {"recipes"},
+    {"recipes", "flat"},
     {"data", "model", "loss", "augmentation", "metric", "events"},
     {"parts", "evidence", "hookspecs", "zoo", "__init__"},
     {"runs"},
