@@ -212,27 +212,37 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str]) -> Recipe:
     except UsageError:
         if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
             raise
+    able = opening(zoo, path)
+    title = path.resolve().name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
+    return replace(
+        recipe.with_part("data", able).with_setting("data.path", str(path.absolute())),
+        train=train,
+        name=f"{recipe.name.removesuffix(f'-{recipe.data.name}')}-{name}",
+        title=f"{recipe.title} on {title}".strip(),
+        expect={},
+    )
+
+
+def opening(zoo: Zoo, path: Path) -> str:
+    """Return the name of the dataset that opens a folder or a file.
+
+    Raises:
+        UsageError: not exactly one does.
+    """
     kind = "/" if path.is_dir() or not path.suffix else path.suffix.lower()
     opened = {}
     for part in zoo.parts("data"):
         with suppress(GanzooError):  # a broken plugin opens nothing
             opened[part.name] = part.load().opens
     able = [name for name, kinds in opened.items() if kind in kinds]
-    if len(able) != 1:
-        what = "folders" if kind == "/" else f"{kind} files"
-        every = sorted({kind for kinds in opened.values() for kind in kinds})
-        known = ", ".join("folders" if kind == "/" else kind for kind in every)
-        remedy = f"Choose one: {', '.join(able)}, with --set data.path={data}" if able else f"They open: {known}"
-        raise UsageError(f"--data {data}: {len(able) or 'no'} datasets open {what}. {remedy}.")
-    title = path.resolve().name
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
-    return replace(
-        recipe.with_part("data", able[0]).with_setting("data.path", str(path.absolute())),
-        train=train,
-        name=f"{recipe.name.removesuffix(f'-{recipe.data.name}')}-{name}",
-        title=f"{recipe.title} on {title}".strip(),
-        expect={},
-    )
+    if len(able) == 1:
+        return able[0]
+    what = "folders" if kind == "/" else f"{kind} files"
+    every = sorted({kind for kinds in opened.values() for kind in kinds})
+    known = ", ".join("folders" if kind == "/" else kind for kind in every)
+    remedy = f"Choose one: {', '.join(able)}, with --set data.path={path}" if able else f"They open: {known}"
+    raise UsageError(f"{path}: {len(able) or 'no'} datasets open {what}. {remedy}.")
 
 
 def _check_names(function: str, options: Iterable[str], known: type) -> None:
