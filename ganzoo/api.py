@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any, TypedDict, Unpack
 from ganzoo.errors import GanzooError, UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
-from ganzoo.runs.directory import RunDirectory
+from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
 from ganzoo.training import initial, processes
 from ganzoo.training.dry_run import dry_run
@@ -140,6 +141,12 @@ def resume(
     run = RunDirectory.open(Path(directory))
     with run.locked():
         saved = newest_checkpoint(run)  # first: without one, nothing is changed
+        if saved and not saved.complete:
+            command = shlex.join(["ganzoo", "run", str(run.path / RECIPE), "--init", str(run.path)])
+            raise UsageError(
+                f"The checkpoint of step {saved.step} in {run.path} has no training state, so the run cannot continue. "
+                f"To start a new run from its weights: {command}"
+            )
         experiment = _rebuilt(zoo, run, **options)
         try:
             state = TrainingState(experiment)
@@ -212,7 +219,7 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str]) -> Recipe:
     except UsageError:
         if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
             raise
-    able = opening(zoo, path)
+    able = opening(zoo, path, f"--data {data}")
     title = path.resolve().name
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
     return replace(
@@ -224,8 +231,8 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str]) -> Recipe:
     )
 
 
-def opening(zoo: Zoo, path: Path) -> str:
-    """Return the name of the dataset that opens a folder or a file.
+def opening(zoo: Zoo, path: Path, typed: str) -> str:
+    """Return the name of the dataset that opens a folder or a file; ``typed`` is what messages call it.
 
     Raises:
         UsageError: not exactly one does.
@@ -242,7 +249,7 @@ def opening(zoo: Zoo, path: Path) -> str:
     every = sorted({kind for kinds in opened.values() for kind in kinds})
     known = ", ".join("folders" if kind == "/" else kind for kind in every)
     remedy = f"Choose one: {', '.join(able)}, with --set data.path={path}" if able else f"They open: {known}"
-    raise UsageError(f"{path}: {len(able) or 'no'} datasets open {what}. {remedy}.")
+    raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {what}. {remedy}.")
 
 
 def _check_names(function: str, options: Iterable[str], known: type) -> None:
@@ -267,7 +274,8 @@ def _rebuilt(zoo: Zoo, run: RunDirectory, **options: Unpack[ResumeOptions]) -> E
     except UsageError as error:
         for place in places:
             if f"data.{place} = " in str(error):
-                hint = f"If the data were moved, say where they are: ganzoo resume {run.path} --set data.{place}=FOLDER"
+                command = f"ganzoo resume {shlex.quote(str(run.path))} --set data.{place}=FOLDER"
+                hint = f"If the data were moved, say where they are: {command}"
                 raise UsageError(f"{error} {hint}") from error
         raise
 

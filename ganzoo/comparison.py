@@ -140,7 +140,7 @@ def _of_run(zoo: Zoo, path: Path, changes: Mapping[str, Any], how: Request) -> S
 
 
 def _of_path(zoo: Zoo, path: Path, changes: Mapping[str, Any], shape: Sequence[int] | None, how: Request) -> SampleSet:
-    part = zoo.part("data", opening(zoo, path))
+    part = zoo.part("data", opening(zoo, path, str(path)))
     known = {option.name for option in options.options_of(part.load())}
     given = {"path": str(path.absolute()), **changes}
     if shape is not None and len(shape) == 3:  # of the pictures of a run beside it

@@ -1,6 +1,7 @@
 """A trained run: load it from its directory, sample from it, measure it, export it."""
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -269,7 +270,8 @@ def _chosen(run: RunDirectory, which: str) -> Checkpoint:
     if which in ("last", "best"):
         last = newest_checkpoint(run)
         if last is None:
-            raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")
+            command = f"ganzoo resume {shlex.quote(str(run.path))}"
+            raise UsageError(f"{run.path} has no checkpoint yet. Continue training: {command}")
         if which == "last":
             return last
         if not last.rest.get("best"):

@@ -43,9 +43,11 @@ def print_next_steps(run: "Run") -> None:
     directory = shlex.quote(str(run.directory))
     logs = "runs" if run.directory.parts[:1] == ("runs",) else directory
     click.echo(f"\nDone: step {run.step}, in {run.directory}")
-    if (run.directory / "samples").is_dir():
+    drawn = (run.directory / "samples").is_dir()
+    if drawn:
         click.echo(f"  look at   {run.directory / 'samples'}")
-    click.echo(f"  sample    ganzoo sample {directory} -n 64 --seed 0 -o grid.png")
+    out = "grid.png" if drawn else f"samples{next(iter(run.dataset_class.formats), '.npz')}"
+    click.echo(f"  sample    ganzoo sample {directory} -n 64 --seed 0 -o {out}")
     click.echo(f"  measure   ganzoo evaluate {directory}")
     click.echo(f"  continue  ganzoo resume {directory} --epochs N")
     click.echo(f"  curves    tensorboard --logdir {logs}")

@@ -125,7 +125,7 @@ WRONG = {
     "one one --set prdc.neares=3 --metrics prdc": "Unknown setting 'prdc.neares'",
     "one one --set fd.x=3 --metrics prdc": "The setting fd.* is of a metric that is not measured here",
     "one": "To compare the pictures in it with others: ganzoo evaluate one OTHER",
-    "empty one": "no pictures",
+    "empty one": "No pictures in",
 }
 
 

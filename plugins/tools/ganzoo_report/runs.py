@@ -1,5 +1,6 @@
 """What run directories say about their runs, ready to be laid out. Anything but the recipe may be missing."""
 
+import re
 import shlex
 import statistics
 from collections.abc import Iterable, Sequence
@@ -188,11 +189,16 @@ def _evaluation_row(record: Record) -> dict[str, str]:
     return row | {
         "value": f"{value:.6g}" if isinstance(value, (int, float)) else str(value),
         "extractor": str(record.get("extractor") or "-"),
-        "extractor_sha256": str(record.get("extractor_sha256") or "-")[:12],
+        "extractor_sha256": _hash(record.get("extractor_sha256")),
         "data": str(data or "-"),
-        "data_sha256": str(record.get("data_sha256") or "-")[:12],
+        "data_sha256": _hash(record.get("data_sha256")),
         "measured": _time(record.get("measured")),
     }
+
+
+def _hash(text: Any) -> str:
+    """Return the first digits of a SHA-256; "-" for what is none, such as the remark of an extractor without weights."""
+    return str(text)[:12] if re.fullmatch("[0-9a-f]{64}", str(text)) else "-"
 
 
 def duration(seconds: Any) -> str:
