@@ -141,9 +141,10 @@ def _leads(error: click.NoSuchOption) -> str:
     if hint := words.lead(typed, ()):
         return hint
     own = error.ctx.command.params if error.ctx else []
-    near = nearest(typed, [name for parameter in own for name in parameter.opts if name.startswith("--")])
+    flags = [name.removeprefix("--") for parameter in own for name in parameter.opts if name.startswith("--")]
+    near = nearest(typed.lstrip("-"), flags)
     if near.startswith("Did"):
-        return near
+        return near.replace("'", "'--", 1)
     context = click.Context(cli)
     having = [name for name in BUILTIN_COMMANDS if (command := cli.get_command(context, name)) and _has(command, typed)]
     if having:

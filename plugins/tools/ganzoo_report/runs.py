@@ -197,7 +197,7 @@ def _evaluation_row(record: Record) -> dict[str, str]:
 
 
 def _hash(text: Any) -> str:
-    """Return the first digits of a SHA-256; "-" for what is none, such as the remark of an extractor without weights."""
+    """Return the first digits of a SHA-256; "-" for what is none, such as a remark that there are no weights."""
     return str(text)[:12] if re.fullmatch("[0-9a-f]{64}", str(text)) else "-"
 
 
