@@ -1,5 +1,6 @@
 """The Python API: what the command line does, as functions."""
 
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 from ganzoo.errors import UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
-from ganzoo.runs.directory import RunDirectory
+from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
 from ganzoo.training import initial, processes
 from ganzoo.training.dry_run import dry_run
@@ -146,6 +147,12 @@ def resume(
     run = RunDirectory.open(Path(directory))
     with run.locked():
         saved = newest_checkpoint(run)  # first: without one, nothing is changed
+        if saved and not saved.complete:
+            command = shlex.join(["ganzoo", "run", str(run.path / RECIPE), "--init", str(run.path)])
+            raise UsageError(
+                f"The checkpoint of step {saved.step} in {run.path} has no training state, so the run cannot continue. "
+                f"To start a new run from its weights: {command}"
+            )
         experiment = _rebuilt(zoo, run, **options)
         try:
             state = TrainingState(experiment)
@@ -218,7 +225,8 @@ def _rebuilt(zoo: Zoo, run: RunDirectory, **options: Unpack[ResumeOptions]) -> E
     except UsageError as error:
         for place in places:
             if f"data.{place} = " in str(error):
-                hint = f"If the data were moved, say where they are: ganzoo resume {run.path} --set data.{place}=FOLDER"
+                command = f"ganzoo resume {shlex.quote(str(run.path))} --set data.{place}=FOLDER"
+                hint = f"If the data were moved, say where they are: {command}"
                 raise UsageError(f"{error} {hint}") from error
         raise
 

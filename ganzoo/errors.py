@@ -11,7 +11,12 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+from ganzoo import words
 from ganzoo.console import clean
+
+_NEAR = 0.6
+"""How alike two names must be (0 to 1, as difflib measures) for one to be suggested: 'phtos' and 'photos' have 0.91,
+'compile' and 'on_collapse' have 0.44."""
 
 
 class GanzooError(Exception):
@@ -36,14 +41,28 @@ class Interrupted(KeyboardInterrupt):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that helps with a mistyped name: the closest known name, or else all of them."""
+    """Return a sentence that helps with an unknown name: where it leads if others use it, the closest known name if it
+    is near, or else all of them."""
     known = sorted(known)
     if not known:
         return "None are available."
-    lowered = {k.lower(): k for k in known}
-    if close := get_close_matches(name.lower(), lowered, n=1, cutoff=0.5):
-        return f"Did you mean {lowered[close[0]]!r}?"
+    if hint := words.lead(name, known):
+        return hint
+    table = name.rpartition(".")[0]  # what all of them have in common makes none of them nearer
+    shared = f"{table}." if table and all(k.startswith(f"{table}.") for k in known) else ""
+    plain = {_plain(k.removeprefix(shared)): k for k in known}
+    typed = _plain(name.removeprefix(shared))
+    first = {k.partition("-")[0]: k for k in plain}  # of a name in two parts, people type the first
+    close = get_close_matches(typed, plain, n=1, cutoff=_NEAR)
+    close = close or [first[k] for k in get_close_matches(typed, first, n=1, cutoff=0.8)]
+    close = close or [k for k in plain if min(len(k), len(typed)) > 2 and (k.startswith(typed) or typed.startswith(k))]
+    if len(close) == 1:
+        return f"Did you mean {plain[close[0]]!r}?"
     return f"Available: {', '.join(known)}."
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def unknown(what: str, name: str, known: Iterable[str], where: str = "") -> UsageError:

@@ -54,7 +54,7 @@ class Tick:
     Attributes:
         step: number of steps done.
         epoch: the step as a fractional number of epochs.
-        ends_epoch: whether an epoch ended with this step.
+        ends_epoch: whether an epoch ended since the previous tick.
         seconds: training time, summed over all sessions of the run.
         images_per_second: training throughput since the previous tick.
         scalars: name -> number. Terms that were minimized (``loss/<name>``) and a loss's metrics are means since the
@@ -111,14 +111,14 @@ class Observer:
     """
 
     def on_tick(self, tick: Tick) -> Alarm | Sequence[Alarm] | None:
-        """Receive the scalars since the previous tick: every ``train.log_every`` steps, at the end of each epoch, at
-        each evaluation, before each checkpoint, and at the end of training. Return an alarm if they show a problem."""
+        """Receive the scalars since the previous tick: every ``train.log_every`` steps, and at the end of training.
+        Return an alarm if they show a problem."""
 
     def on_samples(
         self, step: int, images: Mapping[str, Tensor], samples: Mapping[str, Tensor]
     ) -> Mapping[str, float] | None:
-        """Receive samples from the fixed noise: before the first step, every ``train.sample_every`` epochs, and at the
-        end.
+        """Receive samples from the fixed noise: before the first step, at the first tick after every
+        ``train.sample_every`` epochs, and at the end. They are at least ``train.sample_min_steps`` apart.
 
         Args:
             step: number of steps done.

@@ -68,14 +68,26 @@ def check(part: Callable[..., Any], values: Mapping[str, Any], where: str) -> di
             raise unknown("setting", f"{where}.{name}", [f"{where}.{known}" for known in schema.model_fields])
         if value is None:
             raise UsageError(f"{where}.{name} = None cannot be written in a recipe; leave it out instead.")
+    values = dict(values)
     try:
-        text = json.dumps(dict(values), default=_json_value)  # strict JSON mode takes lists for tuples, and no more
-        checked = schema.model_validate_json(text, strict=True)
+        try:
+            checked = _validated(schema, values)
+        except pydantic.ValidationError as error:  # the folder 2024, typed as data.path=2024, is text
+            bare = {str(e["loc"][0]) for e in error.errors() if e["type"] == "string_type" and len(e["loc"]) == 1}
+            texts = {name: json.dumps(values[name]) for name in bare if isinstance(values[name], int)}
+            if not texts:
+                raise
+            checked = _validated(schema, values | texts)
     except pydantic.ValidationError as error:
         raise UsageError("\n".join(_complaint(where, e) for e in error.errors())) from None
     except (TypeError, ValueError, RecursionError):
         raise UsageError(f"{where}: {_shortened(dict(values))} contains a value of an unsupported type.") from None
     return {name: getattr(checked, name) for name in schema.model_fields}
+
+
+def _validated(schema: type[pydantic.BaseModel], values: Mapping[str, Any]) -> pydantic.BaseModel:
+    text = json.dumps(values, default=_json_value)  # strict JSON mode takes lists for tuples, and no more
+    return schema.model_validate_json(text, strict=True)
 
 
 def plain(part: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from ganzoo import __version__, console
+from ganzoo import __version__, console, words
 from ganzoo.errors import GanzooError, Interrupted, format_error, nearest, shortage
 from ganzoo.zoo import BUILTIN_COMMANDS, Zoo
 
@@ -117,6 +117,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
 def _report(error: BaseException) -> int:
     """Print an error, and return the exit code."""
     code = 1
+    if isinstance(error, click.NoSuchOption):
+        error = click.UsageError(f"No such option {error.option_name!r}. {_leads(error)}".rstrip(), error.ctx)
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code
@@ -131,6 +133,28 @@ def _report(error: BaseException) -> int:
         text = f"{format_error(error)}\nThis is a bug in ganzoo or in a plugin; --debug shows where it happened."
     click.echo(f"Error: {console.clean(text)}", err=True)
     return code
+
+
+def _leads(error: click.NoSuchOption) -> str:
+    """Return where an unknown option leads: to one of this command, to one of another command, or to a setting."""
+    typed = error.option_name
+    if hint := words.lead(typed, ()):
+        return hint
+    own = error.ctx.command.params if error.ctx else []
+    flags = [name.removeprefix("--") for parameter in own for name in parameter.opts if name.startswith("--")]
+    near = nearest(typed.lstrip("-"), flags)
+    if near.startswith("Did"):
+        return near.replace("'", "'--", 1)
+    context = click.Context(cli)
+    having = [name for name in BUILTIN_COMMANDS if (command := cli.get_command(context, name)) and _has(command, typed)]
+    if having:
+        return f"It is an option of {' and '.join(f'ganzoo {name}' for name in having)}."
+    settings = any(parameter.name == "settings" for parameter in own)
+    return "Settings are --set PATH=VALUE; 'ganzoo show RECIPE' lists them." if settings else ""
+
+
+def _has(command: click.Command, option: str) -> bool:
+    return any(option in parameter.opts for parameter in command.params)
 
 
 def main() -> NoReturn:

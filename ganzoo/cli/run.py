@@ -44,11 +44,13 @@ def print_next_steps(run: "Run") -> None:
     directory = shlex.quote(str(run.directory))
     logs = "runs" if run.directory.parts[:1] == ("runs",) else directory
     click.echo(f"\nDone: step {run.step}, in {run.directory}")
-    if (run.directory / "samples").is_dir():
+    drawn = (run.directory / "samples").is_dir()
+    if drawn:
         click.echo(f"  look at   {run.directory / 'samples'}")
+    out = "grid.png" if drawn else f"samples{next(iter(run.dataset_class.formats), '.npz')}"
     fields = run.model.condition_fields
     chosen = " ".join(f"--input {name}=PICTURE" for name in fields) if fields else "-n 64 --seed 0"
-    click.echo(f"  sample    ganzoo sample {directory} {chosen} -o grid.png")
+    click.echo(f"  sample    ganzoo sample {directory} {chosen} -o {out}")
     click.echo(f"  measure   ganzoo evaluate {directory}")
     click.echo(f"  continue  ganzoo resume {directory} --epochs N")
     click.echo(f"  curves    tensorboard --logdir {logs}")

@@ -1,6 +1,7 @@
 """``ganzoo show``: everything about one recipe or one part."""
 
 import inspect
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ def command(name: str, source: bool) -> None:
     tables.show(["SETTING", "VALUE", "DEFAULT", "TYPE", "MEANING"], _settings(zoo, recipe))
     _show_evidence(name, origin, recipe)
     tables.say("\nHow to run it", bold=True)
-    tables.say(f"  ganzoo run {name}")
-    tables.say(f"  ganzoo run {name} --epochs 5 --set SETTING=VALUE")
-    tables.say(f"\nIts code: ganzoo show {name} --source")
+    typed = shlex.quote(name)
+    tables.say(f"  ganzoo run {typed}")
+    tables.say(f"  ganzoo run {typed} --epochs 5 --set SETTING=VALUE")
+    tables.say(f"\nIts code: ganzoo show {typed} --source")
 
 
 def _show_evidence(name: str, origin: Path, recipe: Recipe) -> None:
@@ -61,7 +63,7 @@ def _show_evidence(name: str, origin: Path, recipe: Recipe) -> None:
         return
     if measured:
         print_evidence(measured)
-        tables.say(f"  Reproduce it: ganzoo reproduce {name}")
+        tables.say(f"  Reproduce it: ganzoo reproduce {shlex.quote(name)}")
     else:
         tables.say("  none yet")
 

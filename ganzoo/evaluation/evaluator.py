@@ -112,13 +112,17 @@ class Evaluator:
             self.real_sha256 = hashlib.sha256(values.numpy().tobytes()).hexdigest()
             self._extractors = self._load(zoo, values, weights, sha256, requested=bool(metrics))
         self._real = self._side(values, extras, None)
-        self._training = self._real
-        if any(choice.metric.reference == "training" for choice in self._choices):
-            trained_on = training() if training else dataset
-            with self._seeded():
-                drawn = draw.real(trained_on, min(MOST, len(trained_on)), seed)
-                self._training = self._side(*draw.gather(drawn, dataset), None)
         self._separate = training is not None
+        self._training = self._trained_on(training or (lambda: dataset))
+
+    def _trained_on(self, training: Callable[[], Dataset]) -> _Side:
+        """Return the side of the training data, if a metric needs it."""
+        if all(choice.metric.reference == "evaluation" for choice in self._choices):
+            return self._real
+        dataset = training()
+        with self._seeded():
+            drawn = draw.real(dataset, min(MOST, len(dataset)), self.seed)
+            return self._side(*draw.gather(drawn, self._dataset), None)
 
     def measure(self, model: Model) -> list[Result]:
         """Return the numbers of a model in eval mode, on the evaluator's device; always from the same noise.

@@ -4,6 +4,7 @@ import copy
 import inspect
 import io
 import logging
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ganzoo.data import Batch
-from ganzoo.errors import GanzooError, format_error
+from ganzoo.errors import GanzooError
 from ganzoo.model import Model
 
 BATCHES = (1, 3, 7)
@@ -40,7 +41,7 @@ def export(model: Model, drawn: Mapping[str, Tensor], format: str) -> tuple[byte
             content, load = (_torch if format == "torch" else _onnx)(_program(copy.deepcopy(model), drawn), list(drawn))
         except Exception as error:  # exporters raise many types
             raise GanzooError(
-                f"The model {type(model).__name__} cannot be exported: {format_error(error):.300}\ngenerate() must do "
+                f"The model {type(model).__name__} cannot be exported: {_reason(error)}\ngenerate() must do "
                 "the same for any number of samples and any values: no .item(), and no branch on tensor values."
             ) from error
         return content, _difference(model, load(content), drawn)
@@ -137,9 +138,7 @@ def _difference(model: Model, generate: Generate, drawn: Mapping[str, Tensor]) -
         try:
             mine, theirs = model.generate(latent), generate(latent)
         except Exception as error:
-            raise GanzooError(
-                f"The exported file does not work with {n} samples: {format_error(error):.300}"
-            ) from error
+            raise GanzooError(f"The exported file does not work with {n} samples: {_reason(error)}") from error
         if mine.shape != theirs.shape:
             raise GanzooError(f"The exported file returns {tuple(theirs.shape)}, the model {tuple(mine.shape)}.")
         difference = (mine - theirs).abs().max().item()
@@ -150,6 +149,13 @@ def _difference(model: Model, generate: Generate, drawn: Mapping[str, Tensor]) -
             )
         largest = max(largest, difference)
     return largest
+
+
+def _reason(error: BaseException) -> str:
+    """Return what an exporter says, without the graph and the lists of steps that follow its first paragraph."""
+    text = str(error).strip().split("\n\n")[0]
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith(("graph(", "%", "class GraphModule"))]
+    return textwrap.shorten(f"{type(error).__name__}: {' '.join(lines)}", 300, placeholder=" ...")
 
 
 def _rows(start: int, n: int, value: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 ``checkpoints/step-00001875/`` holds
     weights.safetensors    the networks, by their state_dict names
     ema.safetensors        their moving average, if one is kept
-    training.safetensors   optimizers, random generators, the state of the loss
+    training.safetensors   optimizers, random generators, the state of the loss; samples do not need it
     state.json             everything else: step, seconds, best metric, optimizer settings
     SHA256SUMS             in the format of ``sha256sum -c``
 It is written under a temporary name, synced and renamed, so a directory without that prefix is complete.
@@ -27,6 +27,7 @@ from ganzoo.files import TEMPORARY, sync_directory, write_synced
 
 _NAME = re.compile(r"step-[0-9]{8,}")
 _SUMS = "SHA256SUMS"
+_TRAINING = "training.safetensors"
 
 
 class Damaged(GanzooError):
@@ -41,6 +42,8 @@ class Checkpoint:
         step: number of steps done; the position in the data follows from it.
         weights, ema, training: name -> tensor. ``ema`` is empty if none is kept.
         rest: JSON values: what is not a tensor.
+        complete: whether training can continue from it. The file of the training state may be removed, to share the
+            rest: samples need no more.
     """
 
     step: int
@@ -48,6 +51,7 @@ class Checkpoint:
     ema: dict[str, Tensor] = field(default_factory=dict)
     training: dict[str, Tensor] = field(default_factory=dict)
     rest: dict[str, Any] = field(default_factory=dict)
+    complete: bool = True
 
 
 def save(folder: Path, checkpoint: Checkpoint, keep: int, spare: int | None = None) -> Path:
@@ -101,13 +105,16 @@ def load(path: Path) -> Checkpoint:
         Damaged: a file is missing, truncated, altered or malformed.
     """
     try:
-        names = [line.split("  ", 1)[1] for line in (path / _SUMS).read_text("utf-8").splitlines()]
-        if {*names, _SUMS} != {file.name for file in path.iterdir()}:
+        expected = (path / _SUMS).read_bytes()
+        names = [line.split("  ", 1)[1] for line in expected.decode().splitlines()]
+        present = {file.name for file in path.iterdir()}
+        if present not in ({*names, _SUMS}, {*names, _SUMS} - {_TRAINING}):
             raise Damaged(f"{path}: its files are not those listed in {_SUMS}.")
-        contents = {name: (path / name).read_bytes() for name in names}
-        expected, actual = (path / _SUMS).read_bytes(), _sums(contents)
-        if expected != actual:
-            wrong = [n for n, a, b in zip(names, expected.splitlines(), actual.splitlines(), strict=False) if a != b]
+        contents = {name: (path / name).read_bytes() for name in names if name in present}
+        listed = [line for name, line in zip(names, expected.splitlines(), strict=True) if name in present]
+        actual = _sums(contents).splitlines()
+        if listed != actual or not expected.endswith(b"\n"):
+            wrong = [name for name, a, b in zip(contents, listed, actual, strict=True) if a != b]
             raise Damaged(f"{path}: the checksum of {', '.join(wrong) or _SUMS} does not match.")
         loaded = _parse(contents)
         if loaded.step != step_of(path):
@@ -194,7 +201,7 @@ def serialize(checkpoint: Checkpoint) -> dict[str, bytes]:
     contents = {"weights.safetensors": format_tensors(checkpoint.weights)}
     if checkpoint.ema:
         contents["ema.safetensors"] = format_tensors(checkpoint.ema)
-    contents["training.safetensors"] = format_tensors(checkpoint.training)
+    contents[_TRAINING] = format_tensors(checkpoint.training)
     state = {"step": checkpoint.step, **checkpoint.rest}
     contents["state.json"] = json.dumps(state, allow_nan=False).encode()
     return contents
@@ -208,8 +215,9 @@ def _parse(contents: Mapping[str, bytes]) -> Checkpoint:
         step=state.pop("step"),
         weights=parse_tensors(contents["weights.safetensors"]),
         ema=parse_tensors(contents["ema.safetensors"]) if "ema.safetensors" in contents else {},
-        training=parse_tensors(contents["training.safetensors"]),
+        training=parse_tensors(contents[_TRAINING]) if _TRAINING in contents else {},
         rest=state,
+        complete=_TRAINING in contents,
     )
 
 

@@ -12,6 +12,7 @@ checkpoints/       see checkpoint.py
 import json
 import platform
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -79,7 +80,8 @@ class RunDirectory:
     def _check_free(self) -> None:
         if (self.path / RECIPE).exists():
             raise UsageError(
-                f"{self.path} already holds a run. Resume it with 'ganzoo resume {self.path}', or give another --out."
+                f"{self.path} already holds a run. Give another --out, or resume it: ganzoo resume "
+                f"{shlex.quote(str(self.path))}"
             )
         if any(not p.name.endswith(TEMPORARY) and p.name != LOCK for p in self.path.iterdir()):
             raise UsageError(f"{self.path} is not empty. Give another --out.")

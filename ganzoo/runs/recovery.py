@@ -6,11 +6,12 @@ removed: the checkpoints may be on a disk that is not mounted.
 
 import os
 import re
+import shlex
 
 from ganzoo.errors import GanzooError, UsageError, warn
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
-from ganzoo.runs.directory import RunDirectory
+from ganzoo.runs.directory import RECIPE, RunDirectory
 
 
 def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
@@ -30,7 +31,7 @@ def newest_checkpoint(run: RunDirectory) -> Checkpoint | None:
     if not paths and (origin := run.status.get("init")):
         raise GanzooError(
             f"{run.path} was stopped before it had saved the weights that it starts from. Nothing was changed. Start "
-            f"it again, in another folder: ganzoo run {run.path / 'recipe.toml'} --init {origin['source']}"
+            f"it again, in another folder: {_train_again(run)} --init {shlex.quote(str(origin['source']))}"
         )
     saved, errors = checkpoint.latest_valid(paths)
     if paths and saved is None:
@@ -53,7 +54,8 @@ def chosen_checkpoint(run: RunDirectory, which: str) -> Checkpoint:
     if which in ("last", "best"):
         last = newest_checkpoint(run)
         if last is None:
-            raise UsageError(f"{run.path} has no checkpoint yet. Continue training with 'ganzoo resume {run.path}'.")
+            command = f"ganzoo resume {shlex.quote(str(run.path))}"
+            raise UsageError(f"{run.path} has no checkpoint yet. Continue training: {command}")
         if which == "last":
             return last
         if not last.rest.get("best"):
@@ -105,5 +107,9 @@ def _unreadable(run: RunDirectory) -> str:
 def _lost(run: RunDirectory, reason: str) -> GanzooError:
     return GanzooError(
         f"{run.checkpoints} {reason}. Nothing was changed. Put the checkpoints back (a disk may not be mounted), or "
-        f"train again from the start, in another folder: ganzoo run {run.path / 'recipe.toml'}"
+        f"train again from the start, in another folder: {_train_again(run)}"
     )
+
+
+def _train_again(run: RunDirectory) -> str:
+    return f"ganzoo run {shlex.quote(str(run.path / RECIPE))}"

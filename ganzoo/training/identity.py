@@ -5,6 +5,7 @@ hash of its content. Where the dataset lies does not matter. A resume compares t
 may change are recorded, each with its step. Everything else is refused.
 """
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,12 @@ def check_paths(paths: Iterable[str], directory: Path, location_options: Collect
     for path in paths:
         if not may_change(path, location_options):
             places = ", ".join(f"data.{name}" for name in location_options)
+            command = shlex.join(["ganzoo", "run", f"{directory}/recipe.toml", "--init", str(directory)])
             raise UsageError(
-                f"{path} cannot change in a run. Start a new run from its weights: ganzoo run {directory}/recipe.toml "
-                f"--init {directory} --set {path}=VALUE. A resume can change learning rates, schedules and clipping "
+                f"{path} cannot change in a run. A resume can change learning rates, schedules and clipping "
                 f"(optimizer.lr and the like), lengths and intervals (train.*)"
-                + (f", and where the data are ({places})." if places else ".")
+                + (f", and where the data are ({places}). " if places else ". ")
+                + f"To start a new run from its weights: {command} --set {path}=VALUE"
             )
 
 

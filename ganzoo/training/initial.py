@@ -1,5 +1,6 @@
 """Initial weights from another run: what fits by name and shape starts there, the rest is random as usual."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,9 @@ def read(path: Path) -> Source:
         run = RunDirectory.open(path)
         saved = newest_checkpoint(run)
         if saved is None:
-            raise UsageError(f"--init: {path} has no checkpoint yet. Train it first: ganzoo resume {path}")
+            raise UsageError(
+                f"--init: {path} has no checkpoint yet. Train it first: ganzoo resume {shlex.quote(str(path))}"
+            )
         return Source(path, saved.step, {**saved.weights, **saved.ema})
     try:
         return Source(path, None, load_file(path))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from ganzoo.events import Alarm, Observer, RunInfo
 from ganzoo.guard import Guarded
 from ganzoo.parts import Plugin
 from ganzoo.training.scalars import RESERVED
+from ganzoo.training.state import TrainingState
 from ganzoo.zoo import Zoo
 
 
@@ -60,6 +62,29 @@ class Observers:
         finally:
             torch.set_grad_enabled(grad_mode)
             torch.set_default_dtype(dtype)
+
+
+def run_info(state: TrainingState, directory: Path, start: int) -> RunInfo:
+    """Return what observers are told about a run.
+
+    Args:
+        state: of the run.
+        directory: the run directory.
+        start: the step from which the session starts.
+    """
+    experiment = state.experiment
+    return RunInfo(
+        directory=directory,
+        recipe=experiment.recipe,
+        device=str(experiment.device),
+        examples=len(experiment.dataset),
+        fields=experiment.dataset.fields,
+        parameters={name: sum(p.numel() for p in player.parameters) for name, player in state.players.items()},
+        batch_size=state.settings.batch_size,
+        steps_per_epoch=state.stream.steps_per_epoch,
+        total_steps=state.total_steps,
+        start_step=start,
+    )
 
 
 def _made(caller: Callable[..., list[Any]], run: RunInfo) -> list[Observer]:

@@ -46,7 +46,7 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
         except UsageError:
             if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
                 raise
-        chosen = _opener(zoo, data, path, needed)
+        chosen = opener(zoo, path, f"--data {data}", needed)
     title = path.resolve().name if path.is_dir() else path.resolve().stem
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
     return replace(
@@ -107,8 +107,14 @@ def _without_data(recipe: Recipe) -> str:
     return next((recipe.name.removesuffix(end) for end in ends if recipe.name.endswith(end)), recipe.name)
 
 
-def _opener(zoo: Zoo, data: str, path: Path, needed: Collection[str]) -> str:
+def opener(zoo: Zoo, path: Path, typed: str, needed: Collection[str] = ()) -> str:
     """Return the name of the dataset that opens a path, for parts that need these fields.
+
+    Args:
+        zoo: the plugins.
+        path: a folder or a file.
+        typed: what messages call it.
+        needed: fields that the other parts need.
 
     Raises:
         UsageError: not exactly one does.
@@ -126,6 +132,6 @@ def _opener(zoo: Zoo, data: str, path: Path, needed: Collection[str]) -> str:
         what = "folders" if kind == "/" else f"{kind} files"
         every = sorted({kind for kinds in opened.values() for kind in kinds})
         known = ", ".join("folders" if kind == "/" else kind for kind in every)
-        remedy = f"Choose one: {', '.join(able)}, with --data {able[0]}={data}" if able else f"They open: {known}"
-        raise UsageError(f"--data {data}: {len(able) or 'no'} datasets open {what}. {remedy}.")
+        remedy = f"Choose one: {', '.join(able)}, with --data {able[0]}={path}" if able else f"They open: {known}"
+        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {what}. {remedy}.")
     return able[0]

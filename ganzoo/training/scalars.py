@@ -1,7 +1,7 @@
 """Scalars stay on the device, as tensors, until the tick; one transfer then brings them all."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -19,9 +19,15 @@ class NonFinite(Exception):
 
 
 class ScalarBuffer:
-    """Collects the scalars of each step, and averages them at the tick."""
+    """Collects the scalars of each step, and averages them at the tick.
 
-    def __init__(self) -> None:
+    Attributes:
+        sums: name -> [sum, number of values] of what was collected since the previous tick. They are part of a
+            checkpoint, so that an interval that is interrupted is averaged as a whole.
+    """
+
+    def __init__(self, sums: Mapping[str, Sequence[float]] | None = None) -> None:
+        self.sums: dict[str, list[float]] = {name: list(value) for name, value in (sums or {}).items()}
         self._entries: list[tuple[int, str, Tensor]] = []
 
     def add(self, step: int, scalars: Mapping[str, Tensor], prefix: str = "") -> None:
@@ -47,19 +53,34 @@ class ScalarBuffer:
             if name in RESERVED:
                 raise ValueError(f"a metric cannot be called {name!r}: every tick has an entry of that name")
 
-    def pop_means(self) -> dict[str, float]:
-        """Return the mean of each scalar since the last call, and forget them.
+    def put(self, scalars: Mapping[str, float]) -> None:
+        """Set numbers that are not means. The last value counts."""
+        self.sums |= {name: [value, 1] for name, value in scalars.items()}
+
+    def collect(self) -> None:
+        """Bring the scalars of the last steps from the device and add them to ``sums``. When it is called makes no
+        difference to the means.
 
         Raises:
             NonFinite: a scalar is infinite or not a number; the earliest is named.
         """
         if not self._entries:
-            return {}
+            return
         entries, self._entries = self._entries, []
         values: list[float] = torch.stack([value.float() for _, _, value in entries]).tolist()
-        series: dict[str, list[float]] = {}
         for (step, name, _), value in zip(entries, values, strict=True):
             if not math.isfinite(value):
                 raise NonFinite(name, step, value)
-            series.setdefault(name, []).append(value)
-        return {name: math.fsum(found) / len(found) for name, found in series.items()}
+            total = self.sums.setdefault(name, [0.0, 0])
+            total[0] += value
+            total[1] += 1
+
+    def pop_means(self) -> dict[str, float]:
+        """Return the mean of each scalar since the last call, and forget them.
+
+        Raises:
+            NonFinite: as ``collect``.
+        """
+        self.collect()
+        sums, self.sums = self.sums, {}
+        return {name: total / count for name, (total, count) in sums.items()}

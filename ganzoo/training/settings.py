@@ -22,6 +22,9 @@ class TrainSettings:
     ] = 0.0
     log_every: Annotated[int, Option("Steps between ticks of the scalars", ge=1, le=10**9)] = 100
     sample_every: Annotated[int, Option("Epochs between sample grids", ge=1, le=10**9)] = 1
+    sample_min_steps: Annotated[
+        int, Option("Least number of steps between sample grids, where epochs are short", ge=1, le=10**9)
+    ] = 500
     sample_count: Annotated[int, Option("Pictures per sample grid", ge=1, le=4096)] = 32
     checkpoint_every: Annotated[int, Option("Steps between checkpoints", ge=1, le=10**9)] = 2000
     keep: Annotated[int, Option("Newest checkpoints to keep, in addition to the best one", ge=1, le=10**9)] = 3

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganzoo import randomness
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError
-from ganzoo.loss import Penalty, Terms, TrainingPart, Turn
+from ganzoo.loss import Terms, TrainingPart, Turn
 from ganzoo.model import Model
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -23,7 +23,7 @@ from ganzoo.training.experiment import Experiment
 from ganzoo.training.identity import Change
 from ganzoo.training.players import build_players
 from ganzoo.training.scalars import NonFinite, ScalarBuffer
-from ganzoo.training.turns import build_turns, joined, penalty_terms
+from ganzoo.training.turns import build_turns, joined, joining, penalty_terms
 
 
 class TrainingState:
@@ -36,6 +36,7 @@ class TrainingState:
     Attributes:
         step: number of steps done.
         moves: player -> number of steps in which it has moved.
+        scalars: those since the previous tick.
         seconds: seconds spent training, over all sessions.
         saved_step: step of the last checkpoint; None before the first.
         accept_new_data: whether a resume accepts a dataset other than the checkpoint's, if the networks fit it.
@@ -72,7 +73,7 @@ class TrainingState:
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
         self.rng = randomness.generator(seed, "noise", device=device)
         self.step, self.moves = 0, dict[str, int]()
-        self.seconds = 0.0
+        self.scalars, self.seconds = ScalarBuffer(), 0.0
         self.saved_step: int | None = None
         self.accept_new_data = False
         self.changes: list[Change] = []
@@ -105,7 +106,8 @@ class TrainingState:
             if not isinstance(terms, Terms):
                 raise TypeError(f"an objective must return ganzoo.Terms, not {terms!r:.80}")
             first = bool(terms.losses) and turn.player not in moved
-            eager, lazy = self._joining(turn, step) if first else ({}, {})
+            move = self.moves.get(turn.player, 0) + 1 if step else 0
+            eager, lazy = joining(self.penalties, turn.player, move) if first else ({}, {})
             if eager:
                 terms = joined(terms, eager, self.model, seen, shared)
             buffer.add(step, terms.losses, "loss/")
@@ -148,14 +150,6 @@ class TrainingState:
                 for part in self.score_listeners.values():
                     found |= part.observe_scores(*scores) or {}
         return found
-
-    def _joining(self, turn: Turn, step: int) -> tuple[dict[str, Penalty], dict[str, Penalty]]:
-        """Return the penalties that join a move, and the lazy ones that follow it."""
-        own = {name: penalty for name, penalty in self.penalties.items() if penalty.player == turn.player}
-        eager = {name: penalty for name, penalty in own.items() if penalty.every == 1}
-        number = self.moves.get(turn.player, 0) + 1 if step else 0
-        lazy = {name: penalty for name, penalty in own.items() if penalty.every > 1 and number % penalty.every == 0}
-        return eager, lazy
 
     def _move(
         self, step: int, turn: Turn, terms: Terms, buffer: ScalarBuffer, log_gradients: bool, *, retain_graph: bool
@@ -225,6 +219,7 @@ class TrainingState:
                 "init": self.origin,
                 "seconds": self.seconds,
                 "moves": self.moves,
+                "scalars": self.scalars.sums,
                 "best": self.best,
                 "rollbacks": self.rollbacks,
                 "random": rest,
@@ -258,6 +253,7 @@ class TrainingState:
             self.origin = saved.rest.get("init")
             self.saved_step, self.rollbacks = saved.step, saved.rest.get("rollbacks", 0)
             self.moves = dict(saved.rest.get("moves", dict.fromkeys(self.players, saved.step)))
+            self.scalars = ScalarBuffer(saved.rest.get("scalars"))
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
             raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
 

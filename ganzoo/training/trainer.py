@@ -20,8 +20,9 @@ from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
 from ganzoo.runs.directory import RunDirectory
 from ganzoo.training import previews
-from ganzoo.training.observers import Observers
-from ganzoo.training.scalars import NonFinite, ScalarBuffer
+from ganzoo.training.cadence import Cadence
+from ganzoo.training.observers import Observers, run_info
+from ganzoo.training.scalars import NonFinite
 from ganzoo.training.signals import deferred_signals
 from ganzoo.training.state import TrainingState
 from ganzoo.zoo import Zoo
@@ -43,6 +44,7 @@ class Trainer:
     def __init__(self, state: TrainingState, directory: RunDirectory, zoo: Zoo) -> None:
         self.state, self.directory, self.zoo = state, directory, zoo
         self.settings = state.settings
+        self.cadence = Cadence(state.settings, state.stream.steps_per_epoch, state.total_steps)
         self.resume_command = f"ganzoo resume {shlex.quote(str(directory.path))}"
         self.info: RunInfo
         self.observers: Observers
@@ -66,7 +68,7 @@ class Trainer:
         """Train from the current step, or from the checkpoint ``target`` after a rollback. Return None at the end, or
         the checkpoint to return to if an alarm asks for a rollback."""
         state = self.state
-        self.info = self._run_info(target.step if target else state.step)
+        self.info = run_info(state, self.directory.path, target.step if target else state.step)
         self.observers = Observers()
         ending = ("failed", "")
         try:
@@ -144,58 +146,58 @@ class Trainer:
         )
 
     def _train(self, signals: list[int]) -> None:
-        state, settings, end = self.state, self.settings, self.state.total_steps
-        per_epoch = state.stream.steps_per_epoch
-        buffer = ScalarBuffer()
+        state, cadence, end = self.state, self.cadence, self.state.total_steps
         fixed = previews.fixed_batch(state)
         if state.step == 0:
             self._show(fixed, first=True)
         start_time, seconds_before = time.perf_counter(), state.seconds
-        tick_step, tick_time, due = state.step, start_time, self._next_due()
+        since, began, due = state.step, start_time, cadence.next_due(state.step)
 
         batches = islice(state.stream.batches(state.step), end - state.step)
         for step, real in enumerate(batches, start=state.step + 1):
-            state.train_step(step, real, buffer, log_gradients=step == due)
+            state.train_step(step, real, state.scalars, log_gradients=cadence.tick(step))
             state.step = step
             if step < due and not signals:
                 continue
 
-            # Something is due: always a tick, sometimes pictures, an evaluation, a checkpoint.
+            # Something is due: a tick, pictures, an evaluation, a checkpoint.
             stopping = bool(signals)  # read once: a signal that arrives from here on takes effect after the next step
-            scalars = buffer.pop_means()
+            state.scalars.collect()
             now = time.perf_counter()
             state.seconds = seconds_before + now - start_time
-            speed = (step - tick_step) * settings.batch_size / (now - tick_time)
-            ends_epoch = step % per_epoch == 0
-            if step == end or (ends_epoch and (step // per_epoch) % settings.sample_every == 0):
-                scalars = self._show(fixed) | scalars
-            improved = False
-            if settings.evaluate_every and (step % settings.evaluate_every == 0 or step == end):
-                measured, improved = self._evaluate()
-                scalars |= measured
-            scalars |= state.learning_rates()
-            tick = Tick(step, step / per_epoch, ends_epoch, state.seconds, speed, scalars)
-            self.directory.write_metrics(tick)
-            alarms = [alarm for answer in self.observers.tell("on_tick", tick) for alarm in answer]
-            self._raise_alarms(alarms)
-            fatal = next((alarm for alarm in alarms if alarm.fatal and settings.on_collapse != "warn"), None)
-            if fatal and settings.on_collapse == "rollback":
-                raise AlarmStop(fatal)  # without saving: it would push out the checkpoint to return to
-            if step % settings.checkpoint_every == 0 or step == end or stopping or improved or fatal:
+            improved, fatal = cadence.evaluation(step) and self._evaluate(), None
+            if cadence.tick(step):
+                fatal = self._tick((step - since) * self.settings.batch_size / (now - began), fixed)
+            if cadence.checkpoint(step) or stopping or improved or fatal:
                 self._save()
             if fatal:
                 raise AlarmStop(fatal)
             if stopping and step < end:
                 name = signal.Signals(signals[0]).name
                 raise Interrupted(f"{name} at step {step}; saved. Continue with: {self.resume_command}", signals[0])
-            tick_step, tick_time, due = step, time.perf_counter(), self._next_due()
+            began, due = began + time.perf_counter() - now, cadence.next_due(step)  # only steps count for the speed
+            if cadence.tick(step):
+                since, began = step, time.perf_counter()
 
-    def _next_due(self) -> int:
-        """Return the next step after which something happens besides training."""
-        settings, state = self.settings, self.state
-        epoch = state.stream.steps_per_epoch
-        intervals = (settings.log_every, settings.checkpoint_every, settings.evaluate_every, epoch)
-        return min(state.total_steps, *((state.step // every + 1) * every for every in intervals if every))
+    def _tick(self, speed: float, fixed: Batch) -> Alarm | None:
+        """Write the means since the previous tick and tell the observers; show pictures before, if they are due. Return
+        the alarm that stops training, if there is one.
+
+        Raises:
+            AlarmStop: an alarm asks for a rollback.
+        """
+        state, settings, step = self.state, self.settings, self.state.step
+        scalars = self._show(fixed) if self.cadence.pictures(step) else {}
+        scalars |= state.scalars.pop_means() | state.learning_rates()
+        epoch = step / state.stream.steps_per_epoch
+        tick = Tick(step, epoch, self.cadence.ends_epoch(step), state.seconds, speed, scalars)
+        self.directory.write_metrics(tick)
+        alarms = [alarm for answer in self.observers.tell("on_tick", tick) for alarm in answer]
+        self._raise_alarms(alarms)
+        fatal = next((alarm for alarm in alarms if alarm.fatal and settings.on_collapse != "warn"), None)
+        if fatal and settings.on_collapse == "rollback":
+            raise AlarmStop(fatal)  # without saving: it would push out the checkpoint to return to
+        return fatal
 
     def _show(self, fixed: Batch, first: bool = False) -> dict[str, float]:
         """Draw the model's preview of the fixed batch, show it to the observers, and return their scalars."""
@@ -204,8 +206,8 @@ class Trainer:
         answers = self.observers.tell("on_samples", self.state.step, pictures, samples)
         return {name: value for answer in answers for name, value in answer.items()}
 
-    def _evaluate(self) -> tuple[dict[str, float], bool]:
-        """Evaluate and record the numbers. Return them as scalars, and whether the first metric is the best so far
+    def _evaluate(self) -> bool:
+        """Evaluate and record the numbers, which join the next tick. Return whether the first metric is the best so far
         (``state.best`` is then updated). If something cannot be measured, warn and continue."""
         state, experiment = self.state, self.state.experiment
         evaluator = experiment.evaluator
@@ -215,7 +217,7 @@ class Trainer:
                 results = evaluator.measure(state.model)
         except GanzooError as error:
             warn(f"step {state.step} could not be measured: {error}")
-            return {}, False
+            return False
         where: dict[str, Any] = {"checkpoint": "training", "step": state.step, "device": str(experiment.device)}
         self.directory.write_records([result.record(experiment.eval_data, **where) for result in results])
         name, (value, better, _) = results[0].name, results[0].score
@@ -225,7 +227,8 @@ class Trainer:
         )
         if improved:
             state.best = {"metric": name, "value": value, "step": state.step}
-        return {f"metric/{result.name}": result.score.value for result in results}, improved
+        state.scalars.put({f"metric/{result.name}": result.score.value for result in results})
+        return improved
 
     def _save(self) -> None:
         state = self.state
@@ -283,18 +286,3 @@ class Trainer:
     def _newest_checkpoint(self) -> str:
         newest = next(checkpoint.saved(self.directory.checkpoints), None)
         return f"The newest checkpoint is {newest}." if newest else "No checkpoint has been saved yet."
-
-    def _run_info(self, start: int) -> RunInfo:
-        state, experiment = self.state, self.state.experiment
-        return RunInfo(
-            directory=self.directory.path,
-            recipe=experiment.recipe,
-            device=str(experiment.device),
-            examples=len(experiment.dataset),
-            fields=experiment.dataset.fields,
-            parameters={name: sum(p.numel() for p in player.parameters) for name, player in state.players.items()},
-            batch_size=self.settings.batch_size,
-            steps_per_epoch=state.stream.steps_per_epoch,
-            total_steps=state.total_steps,
-            start_step=start,
-        )

@@ -28,6 +28,22 @@ def build_turns(loss: Loss, penalties: Mapping[str, Penalty]) -> tuple[Turn, ...
     return turns
 
 
+def joining(
+    penalties: Mapping[str, Penalty], player: str, number: int
+) -> tuple[dict[str, Penalty], dict[str, Penalty]]:
+    """Return the penalties that join a move, and the lazy ones that follow it.
+
+    Args:
+        penalties: all of them.
+        player: who moves.
+        number: of the move, from 1; 0 in a dry run, in which all join.
+    """
+    own = {name: penalty for name, penalty in penalties.items() if penalty.player == player}
+    eager = {name: penalty for name, penalty in own.items() if penalty.every == 1}
+    lazy = {name: penalty for name, penalty in own.items() if penalty.every > 1 and number % penalty.every == 0}
+    return eager, lazy
+
+
 def joined(terms: Terms, penalties: Mapping[str, Penalty], model: Model, real: Batch, shared: Batch) -> Terms:
     """Return the terms of a turn together with those of penalties."""
     added = penalty_terms(penalties, model, real, shared)

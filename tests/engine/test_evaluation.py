@@ -13,6 +13,7 @@ from ganzoo.runs import checkpoint, records
 from tests.conftest import TINY
 
 QUICK = {"batch_size": 16, "device": "cpu", "settings": {"data.split": "test", "train.sample_count": 4}}
+QUICK["settings"]["train.log_every"] = 10
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ ROOT = Path(__file__).parents[2]
 GROUPS = ("gans", "parts", "tools")
 
 LAYERS = (
-    {"errors", "console", "guard", "toml", "options", "files", "randomness", "images"},
-    {"recipes"},
+    {"errors", "words", "console", "guard", "toml", "options", "files", "randomness", "images"},
+    {"recipes", "flat"},
     {"data", "model", "loss", "augmentation", "metric", "events"},
     {"parts", "evidence", "hookspecs", "zoo", "__init__"},
     {"runs"},
     {"evaluation", "training", "export"},
-    {"run", "api", "source", "pages", "reproduction", "testing"},
+    {"run", "api", "comparison", "source", "pages", "reproduction", "testing"},
     {"cli", "__main__"},
 )
 """The modules and packages in ganzoo, from the ground up: each imports from its own layer and from lower ones only."""

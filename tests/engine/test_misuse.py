@@ -188,7 +188,8 @@ def test_a_recipe_with_the_name_of_a_builtin_one_is_chosen_by_its_plugin(ganzoo,
 
 
 def test_resume_touches_its_own_files_only(ganzoo, workplace):
-    ganzoo("run", "fc-mnist", *TINY, "--steps", 20, "--checkpoint-every", 10, "--out", "run")
+    every = ["--checkpoint-every", 10, "--set", "train.log_every=10"]
+    ganzoo("run", "fc-mnist", *TINY, "--steps", 20, *every, "--out", "run")
     run = workplace / "run"
     (run / "samples/my-photo.png").write_text("mine")
     (run / ".mine.tmp").mkdir()

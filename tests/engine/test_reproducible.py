@@ -76,7 +76,6 @@ def test_a_resumed_run_is_bit_identical(workplace, dropout_plugin, cache):
     )
     for part in ("weights", "ema", "training"):
         assert_same(getattr(ours, part), getattr(theirs, part))
-    assert undisturbed.metrics()[-1]["loss/generator"] == resumed.metrics()[-1]["loss/generator"]
 
 
 def test_streamed_data_come_in_the_order_of_cached_data(workplace):

@@ -36,7 +36,8 @@ def status(run: str) -> dict:
 @pytest.fixture
 def run(ganzoo, workplace):
     """A run of 30 steps with checkpoints at 10, 20 and 30."""
-    assert ganzoo("run", "fc-mnist", *TINY, "--steps", 30, "--checkpoint-every", 10, "--out", "run").code == 0
+    every = ["--checkpoint-every", 10, "--set", "train.log_every=10"]
+    assert ganzoo("run", "fc-mnist", *TINY, "--steps", 30, *every, "--out", "run").code == 0
     return workplace / "run"
 
 

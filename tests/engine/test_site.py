@@ -22,6 +22,7 @@ PUBLIC = (
     "ganzoo.evaluation.extractors",
     "ganzoo.events",
     "ganzoo.files",
+    "ganzoo.flat",
     "ganzoo.hookspecs",
     "ganzoo.images",
     "ganzoo.randomness",

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 from ganzoo_report import pictures, samples
-from ganzoo_report.compare import settings_of
 from ganzoo_report.neighbors import Reference
 from ganzoo_report.runs import read_runs
+from ganzoo_report.settings import differing, group, settings_of
 from PIL import Image, ImageSequence, features
 
 import ganzoo as package
@@ -32,7 +32,7 @@ def trained(tmp_path_factory) -> Path:
     """A folder with the runs ``a`` (and its report) and ``b``, of 50 steps or 5 epochs, and ``points`` in the plane."""
     folder = tmp_path_factory.mktemp("runs")
     small = {"batch_size": 1000, "device": "cpu"}
-    settings = {"data.split": "test", "train.log_every": 2}
+    settings = {"data.split": "test", "train.log_every": 2, "train.sample_min_steps": 10}
     for seed, name in enumerate("ab"):
         run = package.train("fc-mnist", steps=50, seed=seed, settings=settings, out=folder / name, **small)
         run.evaluate(["fd-raw", "prdc-raw"], n=800, settings={"data.split": "test"})
@@ -56,7 +56,8 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.inside = {"script": "", "style": "", "": ""}
         self._place = ""
-        self.feed(source if isinstance(source, str) else source.read_text(encoding="utf-8"))
+        self.source = source if isinstance(source, str) else source.read_text(encoding="utf-8")
+        self.feed(self.source)
         self.scripts, self.text = self.inside["script"], self.inside[""]
 
     def handle_starttag(self, tag, attrs):
@@ -83,14 +84,20 @@ class Page(HTMLParser):
         """Return the steps of the sample grids that are not hidden."""
         return [a["data-step"] for a in self.of("img") if "data-step" in a and "hidden" not in a]
 
+    def figures(self) -> dict[str, dict]:
+        """Return the data of the figures by name."""
+        found = re.findall(r'<script type="application/json" data-plot="([\w-]+)">(.*?)</script>', self.source, re.S)
+        return {name: json.loads(text) for name, text in found}
 
-def browse(path: Path, folder: Path) -> tuple[Page, int, list[str]]:
+
+def browse(path: Path, folder: Path, dark: bool = False) -> tuple[Page, int, list[str]]:
     """Open a page in a real browser with its own profile in ``folder``. Return the resulting page, the number of its
     broken pictures, and all errors that the page or the browser logged."""
     if not BROWSER:
         pytest.skip("no chromium or google-chrome on the PATH")
     options = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync "
     options += "disable-component-update window-size=1400,1300 virtual-time-budget=15000 enable-logging=stderr dump-dom"
+    options += f" blink-settings=preferredColorScheme={0 if dark else 1}"
     command = [BROWSER, *(f"--{option}" for option in options.split()), f"--user-data-dir={folder / 'profile'}"]
     result = subprocess.run([*command, path.absolute().as_uri()], capture_output=True, text=True, timeout=120)
     page = Page(result.stdout)
@@ -107,7 +114,12 @@ def test_a_report_holds_everything_and_loads_nothing(trained):
     assert page.loads() == []
     (policy,) = page.of("meta", **{"http-equiv": "Content-Security-Policy"})
     assert policy["content"].startswith("default-src 'none'; img-src data: blob:;")
-    assert {"loss", "scores", "speed"} <= set(re.findall(r'newPlot\(\s*"figure-(\w+)"', page.scripts))
+    assert {"figure-loss", "figure-scores", "figure-gradient", "figure-speed"} <= page.figures().keys()
+    for name, figure in page.figures().items():
+        axes = {key: axis for key, axis in figure["layout"].items() if key.startswith(("xaxis", "yaxis"))}
+        assert all(axis["title"]["text"] for axis in axes.values()), name
+        assert len(axes) == 2 * len({trace["xaxis"] for trace in figure["data"]})  # no empty panel
+    assert len(page.source) < 4e6
     assert [int(a["data-step"]) for a in page.of("img") if "data-step" in a] == [0, 10, 20, 30, 40, 50, 0]
     assert (len(page.of("img", alt="sample")), len(page.of("img", alt="training example"))) == (12, 36)
     picture = page.of("img", alt="training example")[0]["src"].partition(",")[2]
@@ -133,11 +145,12 @@ def test_several_runs_work_in_a_browser(ganzoo, place, tmp_path):
     page = Page(Path("all.html"))
     assert (page.text.count(NASTY), "stolen" in page.scripts) == (2, False)
     scalars = {name for run in "ab" for tick in package.load(run).metrics() for name in tick}
-    assert page.scripts.count('"x0":21,"x1":21') == len(scalars - {"step", "epoch", "seconds"})  # a line in each panel
+    lines = [line for figure in page.figures().values() for line in figure["layout"].get("shapes", ())]
+    assert [line["x0"] for line in lines] == [21] * len(scalars - {"step", "epoch", "seconds"})  # one in each panel
     assert all(text in page.text for text in ("Rest.", "points in the plane"))
     assert page.loads() == []
     page, broken, errors = browse(Path("all.html"), tmp_path)
-    assert (broken, errors, len(page.of("div", id="scatter-2"))) == (0, [], 1)
+    assert (broken, errors, len(page.of("div", id="scatter-0"))) == (0, [], 1)
 
 
 def test_a_report_works_in_a_browser_and_errors_are_noticed(trained, tmp_path):
@@ -168,7 +181,7 @@ def test_a_report_says_what_is_missing(ganzoo, place):
     page = Page(Path("only/report.html"))
     for text in ("run.json is missing", "has no metrics", "not saved any", "has no checkpoint yet", "evaluate only"):
         assert text in page.text, text
-    assert "Plotly" not in page.scripts  # nothing to draw, so it is not there
+    assert not page.of("script", id="plotly")  # nothing to draw, so it is not there
     Path("b/samples/fake-00000020.png").write_bytes(b"no picture")
     metrics = Path("b/metrics.jsonl")
     metrics.write_text(metrics.read_text() + '{"step": 51, "loss/gen')
@@ -186,7 +199,7 @@ MISTYPED = {
     "report a -o missing/x.html": "folder missing",
     "report a --checkpoint newest": "last, best or a step",
     "report a --checkpoint 7": "has no checkpoint of step 7; available: 50",
-    "report a b --checkpoint best": "b has no best checkpoint",
+    "report a b --checkpoint best": "a has no best checkpoint",
     "compare empty": "empty has no recipe.toml",
     "film a -o film.mp4": "give a .gif or .webp file",
     "film a --name real": "needs 2 or more pictures real-STEP.png, but a/samples has 1. Available: --name fake.",
@@ -205,7 +218,7 @@ def test_a_mistyped_command_explains_itself_and_writes_nothing(ganzoo, place):
 def test_many_pictures_and_ticks_are_thinned(ganzoo, place):
     """Of 500 epochs, about 60 pictures and 2,000 points per curve are shown, evenly spaced, and the page says so."""
     for step in range(60, 5010, 10):
-        shutil.copy("a/samples/fake-00000050.png", f"a/samples/fake-{step:08d}.png")
+        shutil.copy("a/samples/real-00000000.png", f"a/samples/fake-{step:08d}.png")
     with Path("a/metrics.jsonl").open("a") as file:
         file.writelines(json.dumps({"step": step, "D(x)": 0.5, "path/length": step}) + "\n" for step in range(51, 5001))
     gallery = pictures.gallery(read_runs([Path("a")]))
@@ -216,8 +229,8 @@ def test_many_pictures_and_ticks_are_thinned(ganzoo, place):
     assert ganzoo("report", "a").code == 0
     page = Page(Path("a/report.html"))
     assert all(note in page.text for note in ("60 of 501 steps are shown", "2000 of 4975 ticks are drawn"))
-    (length,) = re.findall(r'"figure-path",.*?"x":\[(.*?)\]', page.scripts, re.S)
-    assert len(length.split(",")) == 2000
+    (trace,) = page.figures()["figure-path"]["data"]
+    assert len(trace["x"]) == len(trace["y"]) == 2000
 
 
 def test_neighbors_are_the_nearest(monkeypatch):
@@ -280,7 +293,7 @@ def test_compare_shows_what_differs(ganzoo, place, monkeypatch):
     Path("b/evaluations.jsonl").unlink()
     package.load("b").evaluate(["fd-raw"], n=820, settings={"data.split": "test"})
     printed, compared = (ganzoo("compare", "a", "b", "points", *options).out for options in ([], ["--json"]))
-    assert "not comparable: fd-raw; measured with different n, " in printed
+    assert "not comparable: fd-raw. The runs were not measured alike: they differ in n, " in printed
     table = [line.split() for line in printed.partition("\n\n")[0].splitlines()]
     assert table[0] == ["DIRECTORY", "a", "b", "points"]  # one row per run would be too wide
     assert [row[-1] for row in table[-5:]] == ["-"] * 5
@@ -291,11 +304,96 @@ def test_compare_shows_what_differs(ganzoo, place, monkeypatch):
     assert "b: fd-raw measured at step 50; the run is at step 90" in ganzoo("compare", "a", "b").out
 
 
-def test_compare_sees_all_settings_of_a_recipe():
-    recipe = Zoo().recipe("fc-mnist").with_setting("penalties.r1.weight", 5.0).with_setting("optimizer.lr", 0.1)
-    settings = settings_of(recipe)
-    assert settings["model"] == "fc"
-    assert (settings["penalties.r1.weight"], settings["optimizer.lr"]) == (5.0, 0.1)
+def test_a_comparison_sees_whole_recipes():
+    plain = Zoo().recipe("fc-mnist")
+    other = plain.with_listed("penalties", ["r1", "clip"]).with_listed("augmentations", ["diffaugment"])
+    other = other.with_setting("penalties.r1.weight", 5.0).with_setting("optimizer.generator.lr", 0.1)
+    one, two = differing(settings_of([plain, other]))
+    assert two == {
+        "penalties.r1": "r1",
+        "penalties.clip": "clip",
+        "augmentations.diffaugment": "diffaugment",
+        "optimizer.generator.lr": 0.1,
+    }
+    assert one == dict.fromkeys(two) | {"optimizer.generator.lr": plain.optimizer["lr"]}
+    assert differing(settings_of([other, other.with_setting("penalties.r1.player", "generator")])) == [
+        {"penalties.r1.player": None},
+        {"penalties.r1.player": "generator"},
+    ]
+
+
+def test_runs_that_differ_in_their_seed_are_one_setting():
+    base = Zoo().recipe("fc-mnist")
+    seeds = [base.with_setting("train.seed", seed).with_setting("train.log_every", seed + 1) for seed in range(3)]
+    rates = [base.with_setting("optimizer.lr", 1e-4).with_setting("train.seed", seed) for seed in range(2)]
+    first, second = group([*seeds, *rates])
+    assert (first.members, second.members) == ((0, 1, 2), (3, 4))
+    assert (second.label, second.values) == ("lr 0.0001", {"optimizer.lr": 1e-4})
+    assert group([base])[0].label == "fc-mnist"
+    many = group([base.with_setting("optimizer.lr", number * 1e-5) for number in range(1, 200)])
+    assert len({setting.color for setting in many}) == len({setting.label for setting in many}) == 199
+
+
+def test_a_report_of_several_runs_is_a_comparison(ganzoo, place):
+    """Settings as rows, with mean and standard deviation over the seeds; colors by setting; real samples once."""
+    options = {"batch_size": 1000, "device": "cpu", "settings": {"data.split": "test"}}
+    package.train("fc-mnist", steps=4, loss="hinge", out="other one", **options)
+    shutil.copytree("points", "more points")
+    assert ganzoo("report", "a", "b", "other one", "-o", "all.html").code == 0
+    page = Page(Path("all.html"))
+    values = [package.load(run).evaluations()[0]["value"] for run in "ab"]
+    assert f"{np.mean(values):.5g} \u00b1 {np.std(values, ddof=1):.2g}" in page.text
+    assert "ganzoo evaluate 'other one'" in page.text
+    assert "ganzoo run 'other one/recipe.toml'" in page.text
+    traces = page.figures()["figure-loss"]["data"]
+    colors = {trace["name"]: trace["line"]["color"] for trace in traces}
+    assert len(colors) == len(set(colors.values())) == 2
+    assert sum(trace["showlegend"] for trace in traces) == 2
+    assert len(page.of("img", alt="real samples at step 0")) == 1
+    recipe = Path("more points/recipe.toml")
+    recipe.write_text(re.sub("seed = 0", "seed = 5", recipe.read_text()))
+    assert ganzoo("report", "points", "more points", "-o", "all.html").code == 0
+    (cloud,) = [figure for name, figure in Page(Path("all.html")).figures().items() if name.startswith("scatter")]
+    assert [trace["name"] for trace in cloud["data"]] == ["real", "generated"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_follows_the_colors_of_the_system(trained, tmp_path, scheme):
+    page, _, errors = browse(trained / "a/report.html", tmp_path, dark=scheme == "dark")
+    assert errors == []
+    (axis, *_) = re.findall(r'class="ytick".*?style="[^"]*fill: (rgb\([\d, ]+\))', page.source, re.S)
+    assert axis == ("rgb(221, 221, 221)" if scheme == "dark" else "rgb(34, 34, 34)")
+
+
+def test_a_picture_is_enlarged_on_click_and_curves_are_smoothed(trained, tmp_path):
+    text = (trained / "a/report.html").read_text()
+    act = """<script>addEventListener("load", () => setTimeout(() => {
+      document.querySelector("section img").click();
+      const before = document.querySelectorAll(".scatterlayer .trace").length;
+      slider.value = 0; slider.dispatchEvent(new Event("input"));
+      setTimeout(() => root.seen = [before, document.querySelectorAll(".scatterlayer .trace").length], 500);
+    }, 3000));</script>"""
+    (page := tmp_path / "page.html").write_text(text.replace("</body>", f"{act}</body>"))
+    found, _, errors = browse(page, tmp_path)
+    assert errors == []
+    assert "open" in found.of("dialog")[0]
+    smooth, raw = map(int, found.of("html")[0]["data-seen"].split(","))
+    assert smooth > raw > 0
+
+
+def test_the_report_of_a_run_with_many_large_pictures_is_small(ganzoo, place):
+    """Color grids of 64x64 pixels at 200 steps: 40 MB of PNG."""
+    rng = np.random.default_rng(0)
+    for step in range(60, 2060, 10):
+        noise = rng.normal(128, 40, (264, 528, 3)).cumsum(1) / 20 % 256
+        Image.fromarray(noise.astype(np.uint8)).save(f"a/samples/fake-{step:08d}.png", compress_level=1)
+    with Path("a/metrics.jsonl").open("a") as file:
+        for step in range(51, 8000):
+            line = {name: rng.normal() for name in ("loss/generator", "loss/discriminator", "D(x)", "D(G(z))", "extra")}
+            file.write(json.dumps({"step": step, **line}) + "\n")
+    assert ganzoo("report", "a").code == 0
+    assert Path("a/report.html").stat().st_size < 4e6
+    assert len(Page(Path("a/report.html")).of("img", alt="fake samples at step 2050")) == 1
 
 
 @pytest.mark.parametrize("out", ["a/film.gif", "film.webp"] if features.check("webp") else ["a/film.gif"])

@@ -63,7 +63,9 @@ class Treatment:
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        if self.size is not None and not (_SIZE.fullmatch(str(self.size)) and all(4 <= side <= 4096 for side in self.sides)):
+        if self.size is not None and not (
+            _SIZE.fullmatch(str(self.size)) and all(4 <= side <= 4096 for side in self.sides)
+        ):
             raise UsageError(f"data.size = {self.size!r}: it must be 4 to 4096 pixels, or HEIGHTxWIDTH such as 64x128.")
         if self.range and not self.range[0] < self.range[1]:
             raise UsageError(f"data.range = {list(self.range)}: the level of black must be lower than that of white.")

@@ -1,4 +1,4 @@
-"""Progress in the console: a live bar on a terminal, otherwise one plain line per epoch."""
+"""Progress in the console: a live bar on a terminal, otherwise one plain line per epoch, at the tick after its end."""
 
 import sys
 
@@ -17,11 +17,13 @@ def _headline(run: RunInfo) -> str:
     sizes = ", ".join(f"{player} {count:,}" for player, count in run.parameters.items())
     start = f", from step {run.start_step}" if run.start_step else ""
     examples = ", ".join([f"{run.examples:,}", *_classes(run)])
+    length = f"{_epochs(run.total_steps / run.steps_per_epoch)} epochs of {run.steps_per_epoch} steps"
+    if run.total_steps < run.steps_per_epoch:
+        length = f"{run.total_steps} steps (an epoch has {run.steps_per_epoch})"
     return (
         f"{recipe.name}: data {recipe.data.name} ({examples}), model {recipe.model.name} ({sizes} parameters), "
         f"loss {recipe.loss.name}, seed {recipe.train['seed']}, on {run.device}\n"
-        f"{_epochs(run.total_steps / run.steps_per_epoch)} epochs of {run.steps_per_epoch} steps{start}, "
-        f"in {run.directory}"
+        f"{length}{start}, in {run.directory}"
     )
 
 
@@ -45,7 +47,7 @@ def _scalars(tick: Tick) -> str:
 
 
 class Lines(Observer):
-    """One line per epoch, and one if training ends within an epoch."""
+    """One line per epoch, at the first tick after its end, and one at the end. So lines are as far apart as ticks."""
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run
@@ -53,8 +55,10 @@ class Lines(Observer):
 
     def on_tick(self, tick: Tick) -> None:
         if tick.ends_epoch or tick.step == self.run.total_steps:
-            epochs = _epochs(self.run.total_steps / self.run.steps_per_epoch)
-            click.echo(f"Epoch [{_epochs(tick.epoch)}/{epochs}]  step {tick.step}  {_scalars(tick)}")
+            epochs = self.run.total_steps / self.run.steps_per_epoch
+            done = tick.epoch if tick.step == self.run.total_steps else int(tick.epoch)
+            where = f"Epoch [{_epochs(done)}/{_epochs(epochs)}]  " if epochs >= 1 else ""
+            click.echo(f"{where}step {tick.step}  {_scalars(tick)}")
 
     def on_alarm(self, step: int, alarm: Alarm) -> None:
         click.echo(_alarm(step, alarm))
@@ -90,8 +94,7 @@ class Bar(Observer):
         self.live.start()
 
     def on_tick(self, tick: Tick) -> None:
-        ends = tick.ends_epoch or tick.step == self.run.total_steps
-        epoch = _epochs(tick.epoch) if ends else f"{tick.epoch:.1f}"
+        epoch = _epochs(tick.epoch) if tick.step == self.run.total_steps else f"{tick.epoch:.1f}"
         self.bar.update(self.task, completed=tick.step, description=f"{epoch}/{self.total}")
         self.line.plain = _scalars(tick)
 

@@ -7,16 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
-from ganzoo import UsageError
+from ganzoo import PartChoice, UsageError
 from ganzoo_report.runs import ReportedRun, thin
 
 MAX_PICTURES = 60
 """Pictures per name; a few more are possible, so that the first and last of each run are among them."""
 MAX_WIDTH = 1040  # pixels; wider pictures are shrunk
-_MAX_BYTES = 20_000_000  # of all pictures together, approximately
+_MAX_BYTES = 1_200_000  # of the sample grids of a run, approximately
+_LARGE = 20_000  # bytes; larger pictures are saved as WebP, at a quality that hides nothing one could see
+_QUALITY = 88
 _LAST = 1500  # milliseconds for which a film shows its last picture
 _NAME = re.compile(r"(.+)-([0-9]{8,})\.png")
 _UNREADABLE = (OSError, ValueError, SyntaxError)  # what Pillow raises for a damaged file
@@ -64,13 +67,18 @@ def gallery(runs: Sequence[ReportedRun]) -> Gallery:
     folders = [saved(run.directory.samples) for run in runs]
     moving = [[step for those in folder.values() if len(those) > 1 for step, _ in those] for folder in folders]
     union = sorted({step for steps in moving for step in steps})
-    sizes = [those[-1][1].stat().st_size for folder in folders for those in folder.values()]
-    limit = max(2, min(MAX_PICTURES, _MAX_BYTES // max(1, sum(sizes))))
+    last = [[_frame(*those[-1]) for those in folder.values() if len(those) > 1] for folder in folders]
+    largest = max((sum(len(frame.uri) for frame in frames if frame) for frames in last), default=0)
+    limit = max(2, min(MAX_PICTURES, _MAX_BYTES // max(1, largest)))
     stops = sorted({*thin(union, limit), *(step for steps in moving if steps for step in (min(steps), max(steps)))})
     strips: list[dict[str, list[Frame]]] = []
     unreadable = 0
-    for folder in folders:
+    shown: list[PartChoice] = []  # datasets whose real samples are on the page already
+    for run, folder in zip(runs, folders, strict=True):
         strips.append({})
+        if run.recipe.data in shown:
+            folder.pop("real", None)
+        shown.append(run.recipe.data)
         for name, those in folder.items():
             chosen = _shown(those, stops) if len(those) > 1 else those
             frames = [_frame(step, path) for step, path in chosen]
@@ -160,8 +168,16 @@ def _encode(picture: Image.Image, max_width: int, content: bytes | None = None) 
     if picture.width > max_width or content is None:
         if picture.width > max_width:
             picture = picture.resize((max_width, max(1, picture.height * max_width // picture.width)))
-        buffer = io.BytesIO()
-        picture.save(buffer, format="PNG", optimize=True)
-        content = buffer.getvalue()
+        content = _saved(picture, "PNG", optimize=True)
+    kind = "png"
+    if len(content) > _LARGE and features.check("webp"):
+        smaller = _saved(picture.convert("RGB"), "WEBP", quality=_QUALITY, method=4)
+        kind, content = ("webp", smaller) if len(smaller) < len(content) else (kind, content)
     scale = max(1, 500 // picture.width)
-    return f"data:image/png;base64,{base64.b64encode(content).decode()}", picture.width * scale
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}", picture.width * scale
+
+
+def _saved(picture: Image.Image, file_format: str, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=file_format, **how)
+    return buffer.getvalue()

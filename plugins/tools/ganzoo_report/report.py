@@ -1,5 +1,7 @@
 """``ganzoo report``: one or several runs in one HTML file, which needs nothing but a browser."""
 
+import base64
+import gzip
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed for the noise and the real samples."
 )
 def command(directories: tuple[Path, ...], out: Path | None, checkpoint: str, seed: int) -> None:
-    """Write a page about one run, or about several side by side.
+    """Write a page about one run, or one that compares several.
 
     It shows the samples over time, the curves and alarms, interpolations, the nearest training examples of some
     samples, the evaluations, the recipe and the environment. The page is one file that loads nothing from elsewhere.
@@ -49,6 +51,11 @@ def command(directories: tuple[Path, ...], out: Path | None, checkpoint: str, se
     click.echo(f"Report of {what}, {len(page) / 1e6:.1f} MB: {path}")
 
 
+def packed(text: str) -> str:
+    """Return text as base64 of gzip, which browsers unpack: plotly becomes 2 MB instead of 5."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
 def render(runs: "Sequence[ReportedRun]", checkpoint: str, seed: int, typed: str) -> bytes:
     """Return the page as UTF-8.
 
@@ -66,11 +73,13 @@ def render(runs: "Sequence[ReportedRun]", checkpoint: str, seed: int, typed: str
 
     from ganzoo_report.curves import figures
     from ganzoo_report.pictures import gallery
-    from ganzoo_report.runs import environment, evaluations, summary
-    from ganzoo_report.samples import views
+    from ganzoo_report.runs import comparison, environment, evaluations, summary
+    from ganzoo_report.samples import scatters, views
 
-    shown, curves = views(runs, checkpoint, seed), figures(runs)
-    plots = any([curves, *(view.scatter for view in shown)])
+    # Runs that differ in their seed only make similar pictures: the first of them is shown.
+    shown = list({run.setting: run for run in reversed(runs)}.values())[::-1]
+    seen, curves = views(shown, checkpoint, seed), figures(runs)
+    clouds = scatters(shown, seen)
     templates = Environment(
         loader=PackageLoader("ganzoo_report"),
         autoescape=True,
@@ -80,14 +89,17 @@ def render(runs: "Sequence[ReportedRun]", checkpoint: str, seed: int, typed: str
     )
     text = templates.get_template("report.html").render(
         runs=runs,
-        views=shown,
-        gallery=gallery(runs),
+        shown=shown,
+        views=seen,
+        scatters=clouds,
+        comparison=comparison(runs),
+        gallery=gallery(shown),
         figures=curves,
         alarms=[(run, alarm) for run in runs for alarm in run.alarms],
         evaluations=evaluations(runs),
         summary=summary(runs),
         environment=environment(runs),
-        plotly=Markup(get_plotlyjs()) if plots else "",
+        plotly=Markup(packed(get_plotlyjs())) if curves or clouds else "",
         typed=typed,
         checkpoint=checkpoint,
         seed=seed,

@@ -1,5 +1,8 @@
 """What run directories say about their runs, ready to be laid out. Anything but the recipe may be missing."""
 
+import re
+import shlex
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +13,8 @@ import numpy as np
 from ganzoo import Recipe
 from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.runs.records import Record
-
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#333333", "#8c6d31")
-"""One color per run, then from the start again. The first six are from Okabe and Ito,
-https://jfly.uni-koeln.de/color/."""
+from ganzoo_report.measured import choose_all, mismatches
+from ganzoo_report.settings import group
 
 T = TypeVar("T")
 Table = list[tuple[str, list[str]]]
@@ -26,7 +27,8 @@ class ReportedRun:
 
     Attributes:
         name: its directory as it was typed.
-        color: of its curves.
+        setting: what it is called in a comparison: the runs with this label differ in their seed only.
+        color: of its curves, the same for all runs of the setting.
         directory, recipe: where it is, and what was trained.
         recipe_text: the content of recipe.toml.
         status: the content of run.json; empty if it is missing.
@@ -35,6 +37,7 @@ class ReportedRun:
     """
 
     name: str
+    setting: str
     color: str
     directory: RunDirectory
     recipe: Recipe
@@ -44,6 +47,31 @@ class ReportedRun:
     alarms: list[dict[str, Any]]
     records: list[Record]
 
+    @property
+    def typed(self) -> str:
+        """Its directory, as a shell takes it."""
+        return shlex.quote(self.name)
+
+    @property
+    def typed_recipe(self) -> str:
+        """The path of its recipe, as a shell takes it."""
+        return shlex.quote(str(self.directory.path / RECIPE))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table with a row per setting.
+
+    Attributes:
+        heads: the settings that differ, the seeds, and the metrics, with an arrow that says which direction is better.
+        rows: the first run of each setting, and texts. The values of several runs are a mean and a standard deviation.
+        notes: what is not comparable.
+    """
+
+    heads: list[str]
+    rows: list[tuple[ReportedRun, list[str]]]
+    notes: list[str]
+
 
 def read_runs(directories: Sequence[Path]) -> list[ReportedRun]:
     """Read all runs.
@@ -51,23 +79,24 @@ def read_runs(directories: Sequence[Path]) -> list[ReportedRun]:
     Raises:
         UsageError: one of them is not a run directory, or its recipe cannot be read.
     """
-    runs: list[ReportedRun] = []
-    for path in dict.fromkeys(directories):
-        directory = RunDirectory.open(path)
-        runs.append(
-            ReportedRun(
-                str(path),
-                COLORS[len(runs) % len(COLORS)],
-                directory,
-                directory.recipe,
-                (path / RECIPE).read_text(encoding="utf-8"),
-                directory.status,
-                directory.read_metrics(),
-                directory.read_alarms(),
-                directory.read_records(),
-            )
+    found = [RunDirectory.open(path) for path in dict.fromkeys(directories)]
+    recipes = [directory.recipe for directory in found]
+    settings = {number: setting for setting in group(recipes) for number in setting.members}
+    return [
+        ReportedRun(
+            str(directory.path),
+            settings[number].label,
+            settings[number].color,
+            directory,
+            recipe,
+            (directory.path / RECIPE).read_text(encoding="utf-8"),
+            directory.status,
+            directory.read_metrics(),
+            directory.read_alarms(),
+            directory.read_records(),
         )
-    return runs
+        for number, (directory, recipe) in enumerate(zip(found, recipes, strict=True))
+    ]
 
 
 def thin(items: Iterable[T], limit: int) -> list[T]:
@@ -76,6 +105,30 @@ def thin(items: Iterable[T], limit: int) -> list[T]:
     if len(items) <= limit:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+
+
+def comparison(runs: Sequence[ReportedRun]) -> Comparison:
+    """Return what the table at the head of a report of several runs says."""
+    groups, chosen = group([run.recipe for run in runs]), choose_all([run.records for run in runs])
+    rows = []
+    for setting in groups:
+        values = ["none" if value is None else str(value) for value in setting.values.values()]
+        seeds = ", ".join(str(runs[number].recipe.train.get("seed", "-")) for number in setting.members)
+        numbers = [_spread([records[number] for number in setting.members]) for records in chosen.values()]
+        rows.append((runs[setting.members[0]], [*values, seeds, *numbers]))
+    arrows = {"lower": " \u2193", "higher": " \u2191"}
+    known = {name: next(filter(None, records)) for name, records in chosen.items()}
+    metrics = [name + arrows.get(record.get("better", ""), "") for name, record in known.items()]
+    return Comparison([*groups[0].values, "seeds", *metrics], rows, [one.capitalize() for one in mismatches(chosen)])
+
+
+def _spread(records: Sequence[Record | None]) -> str:
+    """Return the mean of the values of some runs, with their standard deviation if there are several."""
+    values = [record["value"] for record in records if record]
+    if not values:
+        return "-"
+    mean = f"{statistics.fmean(values):.5g}"
+    return f"{mean} \u00b1 {statistics.stdev(values):.2g}" if len(values) > 1 else mean
 
 
 def summary(runs: Sequence[ReportedRun]) -> Table:
@@ -136,11 +189,16 @@ def _evaluation_row(record: Record) -> dict[str, str]:
     return row | {
         "value": f"{value:.6g}" if isinstance(value, (int, float)) else str(value),
         "extractor": str(record.get("extractor") or "-"),
-        "extractor_sha256": str(record.get("extractor_sha256") or "-")[:12],
+        "extractor_sha256": _hash(record.get("extractor_sha256")),
         "data": str(data or "-"),
-        "data_sha256": str(record.get("data_sha256") or "-")[:12],
+        "data_sha256": _hash(record.get("data_sha256")),
         "measured": _time(record.get("measured")),
     }
+
+
+def _hash(text: Any) -> str:
+    """Return the first digits of a SHA-256; "-" for what is none, such as a remark that there are no weights."""
+    return str(text)[:12] if re.fullmatch("[0-9a-f]{64}", str(text)) else "-"
 
 
 def duration(seconds: Any) -> str:

@@ -41,7 +41,7 @@ class View:
         step: of the checkpoint; None if there is none.
         interpolation: a data URI.
         neighbors: rows of tiles: a sample and its nearest examples.
-        scatter: a figure, for points in the plane.
+        points: real and generated points in the plane, (n, 2) each; None for pictures.
     """
 
     step: int | None = None
@@ -49,7 +49,7 @@ class View:
     interpolation_note: str = ""
     neighbors: list[list[Tile]] = field(default_factory=list)
     neighbors_note: str = ""
-    scatter: Markup = field(default_factory=Markup)
+    points: tuple[Tensor, Tensor] | None = None
 
 
 def views(runs: Sequence[ReportedRun], checkpoint: str, seed: int) -> list[View]:
@@ -72,8 +72,8 @@ def views(runs: Sequence[ReportedRun], checkpoint: str, seed: int) -> list[View]
     return [
         View(interpolation_note=str(one), neighbors_note=str(one))
         if isinstance(one, GanzooError)
-        else _view(one, references, f"scatter-{number}")
-        for number, one in enumerate(loaded)
+        else _view(one, references)
+        for one in loaded
     ]
 
 
@@ -95,14 +95,14 @@ class _References:
         return kept
 
 
-def _view(run: Run, references: _References, name: str) -> View:
+def _view(run: Run, references: _References) -> View:
     """Show everything. What a model cannot do becomes a note."""
     view = View(step=run.step)
     problem, samples = _guarded(lambda: run.sample(_SAMPLES, references.seed), torch.empty(0))
     if samples.dim() == 2 and samples.shape[1] == 2:
         note = "The samples are points in the plane, not pictures."
-        problem, scatter = _guarded(lambda: _scatter(run, references, name), Markup())
-        return replace(view, scatter=scatter, interpolation_note=note, neighbors_note=problem or note)
+        problem, points = _guarded(lambda: _points(run, references), None)
+        return replace(view, points=points, interpolation_note=note, neighbors_note=problem or note)
     if not problem and not images.drawable(samples):
         problem = f"Nothing to show: samples of shape {tuple(samples.shape[1:])} are not pictures."
     if not problem and not samples.isfinite().all():
@@ -178,19 +178,35 @@ def _neighbors(run: Run, references: _References, samples: Tensor) -> tuple[list
     return rows, note.strip()
 
 
-def _scatter(run: Run, references: _References, name: str) -> Markup:
+def _points(run: Run, references: _References) -> tuple[Tensor, Tensor]:
+    """Return real and generated points, (n, 2) each."""
+
     def choose(dataset: Dataset) -> Tensor:
         return draw.gather(draw.real(dataset, min(_POINTS, len(dataset)), references.seed), dataset)[0]
 
-    real, fake = references.of(run, choose), run.sample(_POINTS, references.seed)  # (n, 2) each
+    return references.of(run, choose), run.sample(_POINTS, references.seed)
+
+
+def scatters(runs: Sequence[ReportedRun], views: Sequence[View]) -> list[Markup]:
+    """Return a figure per dataset of points: the real ones once, and the generated ones of each run over them."""
+    clouds: dict[int, list[tuple[str, Tensor, str, int]]] = {}  # label, points, color, size
+    for run, view in zip(runs, views, strict=True):
+        if view.points:
+            real, fake = view.points
+            cloud = clouds.setdefault(id(real), [("real", real, "#999999", 7)])
+            cloud.append((run.setting if len(runs) > 1 else "generated", fake, run.color, 3))
+    return [_scatter(cloud, f"scatter-{number}") for number, cloud in enumerate(clouds.values())]
+
+
+def _scatter(cloud: Sequence[tuple[str, Tensor, str, int]], name: str) -> Markup:
     figure = Figure()
-    for label, points, color, size in (("real", real, "#aaaaaa", 7), ("generated", fake, "#0072b2", 3)):
-        x, y = points.T.tolist()
+    for label, points, color, size in cloud:
+        x, y = points.double().round(decimals=4).T.tolist()
         figure.add_trace(Scatter(x=x, y=y, mode="markers", name=label, marker={"size": size, "color": color}))
-    figure.update_xaxes(constrain="domain")
-    figure.update_yaxes(constrain="domain", scaleanchor="x")
+    figure.update_xaxes(constrain="domain", title_text="first coordinate")
+    figure.update_yaxes(constrain="domain", scaleanchor="x", title_text="second coordinate")
     legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "itemsizing": "constant"}
-    figure.update_layout(height=500, margin={"l": 40, "r": 10, "t": 40, "b": 40}, legend=legend)
+    figure.update_layout(height=520, margin={"l": 60, "r": 10, "t": 40, "b": 50}, legend=legend, template="none")
     return curves.html(figure, name)
 
 

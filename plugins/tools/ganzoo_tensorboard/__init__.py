@@ -1,4 +1,5 @@
-"""TensorBoard: writes scalars and pictures of a run into its directory. View them: ``tensorboard --logdir runs``."""
+"""TensorBoard: writes scalars, pictures and the recipe of a run into its directory. View them: ``tensorboard --logdir
+runs``."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,14 +17,21 @@ def ganzoo_observer(run: RunInfo) -> Observer:
 
 
 class TensorBoard(Observer):
-    """Writes one event file per session."""
+    """Writes one event file per session. The first one has the recipe: its text, and its settings for the page HPARAMS,
+    which compares runs."""
 
     def __init__(self, run: RunInfo) -> None:
-        from ganzoo_tensorboard.events import EventFile
+        from ganzoo.runs.directory import RECIPE
+        from ganzoo_tensorboard.events import EventFile, session
 
         earlier = any(run.directory.glob("events.out.tfevents.*"))
         purge = run.start_step + 1 if run.start_step else 0  # hide what an earlier session wrote after this step
         self.file = EventFile(run.directory, purge if earlier else None)
+        if not earlier:
+            code = (run.directory / RECIPE).read_text(encoding="utf-8")
+            for summary in session(run.recipe, code):
+                self.file.add(summary, 0)
+            self.file.flush()
 
     def on_tick(self, tick: Tick) -> None:
         from torch.utils.tensorboard.summary import scalar
@@ -39,7 +47,8 @@ class TensorBoard(Observer):
         from ganzoo.images import grid
 
         for name, value in images.items():
-            self.file.add(image(f"images/{name}", grid(value), dataformats="CHW"), step)
+            if name != "real" or step == 0:  # it never changes
+                self.file.add(image(f"images/{name}", grid(value), dataformats="CHW"), step)
         self.file.flush()
 
     def on_alarm(self, step: int, alarm: Alarm) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.record_writer import RecordWriter
 
+from ganzoo import Recipe
+from ganzoo.flat import flat
+
 
 class EventFile:
     """A new event file in a folder.
@@ -52,3 +55,21 @@ class EventFile:
     def _write(self, event: Event) -> None:
         event.wall_time = time.time()
         self._records.write(event.SerializeToString())
+
+
+def session(recipe: Recipe, code: str) -> list[Any]:
+    """Return what says how a run was made: the settings, for TensorBoard's page HPARAMS, and the recipe as text.
+
+    TensorBoard finds the scalars to show beside the settings itself, if no list of them is given.
+
+    Args:
+        recipe: the resolved one.
+        code: the content of its file.
+    """
+    from torch.utils.tensorboard.summary import hparams, text
+
+    settings = flat(recipe).items()
+    plain = {path: value if isinstance(value, bool | int | float) else str(value) for path, value in settings}
+    _, start, _ = hparams(plain, {})
+    block = "\n".join(f"    {line}" for line in code.splitlines())  # of code, in Markdown
+    return [start, text("recipe", block)]
