@@ -69,7 +69,7 @@ def read(path: str, *, length: int | None = None, stride: int = 1, id: str | Non
     if len(bad):
         n, t, f = bad[0]
         raise UsageError(
-            f"{len(bad):,} values in {where.name} are missing or infinite; the first is in series {n}, step {t}, "
+            f"{where.name} has missing or infinite values: {len(bad):,}; the first is in series {n}, step {t}, "
             f"{features[f]!r}. Fill them, or remove these series."
         )
     if values.shape[1] < 2:

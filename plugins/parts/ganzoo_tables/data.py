@@ -150,6 +150,8 @@ def _chosen(text: Text, columns: Collection[str], drop: Collection[str]) -> Text
         for name in names:
             _known(f"data.{option}", name, text.names)
     kept = [name for name in text.names if (not columns or name in columns) and name not in drop]
+    if not kept:
+        raise UsageError(f"{text.title} has no columns left to learn: see data.columns and data.drop.")
     return Text(text.title, kept, [text.columns[text.names.index(name)] for name in kept], text.delimiter)
 
 
@@ -165,7 +167,7 @@ def _joined(text: Text, found: dict[str, Found]) -> tuple[Tensor, list[Column]]:
     Raises:
         UsageError: there are too few rows, or fewer than two columns that can be learned.
     """
-    n, used = len(text.columns[0]) if text.columns else 0, [f for f in found.values() if f.column]
+    n, used = len(text.columns[0]), [f for f in found.values() if f.column]
     columns = [f.column for f in used if f.column]
     if n < FEWEST:
         raise UsageError(f"{text.title} has {n} row{'s'[: n != 1]}; a table needs {FEWEST} or more.")

@@ -67,7 +67,7 @@ def parse(text: str, title: str, delimiter: str | None = None, header: bool = Tr
         line, found = ragged[0]
         more = f", and {len(ragged) - 1:,} more such lines" if len(ragged) > 1 else ""
         raise UsageError(
-            f"{title}, line {line} has {found} values, but the first line has {width}{more}. The delimiter is "
+            f"{title}, line {line} has {found} value{'s'[: found != 1]}, but the first line has {width}{more}. The delimiter is "
             f"{delimiter!r}; if that is wrong, set data.delimiter."
         )
     values = [row for _, row in rows]
