@@ -67,8 +67,8 @@ def parse(text: str, title: str, delimiter: str | None = None, header: bool = Tr
         line, found = ragged[0]
         more = f", and {len(ragged) - 1:,} more such lines" if len(ragged) > 1 else ""
         raise UsageError(
-            f"{title}, line {line} has {found} value{'s'[: found != 1]}, but the first line has {width}{more}. The delimiter is "
-            f"{delimiter!r}; if that is wrong, set data.delimiter."
+            f"{title}, line {line} has {found} value{'s'[: found != 1]}, but the first line has {width}{more}. The "
+            f"delimiter is {delimiter!r}; if that is wrong, set data.delimiter."
         )
     values = [row for _, row in rows]
     names = _names(values.pop(0), title) if header else [f"column-{n + 1}" for n in range(width)]
