@@ -89,11 +89,11 @@ def find(name: str, texts: list[str], rules: Rules) -> Found:
 
 
 def _of_numbers(name: str, texts: list[str], numbers: list[float], comma: bool, rules: Rules) -> Found:
-    whole = not any(re.search("[.,eE]", text) for text in texts if NUMBER.fullmatch(text))
+    whole = not comma and not any(re.search("[.,eE]", text) for text in texts if NUMBER.fullmatch(text))
     different = sorted(set(numbers))
     if whole and len(different) == len(texts) == different[-1] - different[0] + 1:
         return Found(None, reason="an identifier: it counts the rows")
-    if whole and len(different) <= _FEW and len(different) <= len(texts) / 5 and not comma:
+    if whole and len(different) <= _FEW and len(different) <= len(texts) / 5:
         plain = ["" if text.lower() in MISSING else text for text in texts]
         written = sorted(set(plain), key=lambda text: float(text or "-inf"))
         if len(written) <= len(different) + 1:  # not 1 and +1

@@ -59,7 +59,7 @@ def _shares(column: Column, values: Values) -> tuple[list[float], list[float], l
         shares = np.bincount(values.astype(np.int64), minlength=column.choices) / max(1, len(values))
         order = np.sort(np.argsort([-share for share in column.shares], kind="stable")[:SHOWN])
         width = 24 if len(order) == 1 else 11
-        names = [column.categories[n][:width] or "(missing)" for n in order]
+        names = [" ".join(column.categories[n].split())[:width] or "(missing)" for n in order]
         return shares[order].tolist(), [column.shares[n] for n in order], [names[0], names[-1]]
     assert isinstance(column, Number)
     ends = [column.text(end)[:11] for end in column.shown]
@@ -80,7 +80,8 @@ def _matrix(pen: ImageDraw.ImageDraw, place: tuple[int, int], matrix: Tensor) ->
 
 
 def _title(pen: ImageDraw.ImageDraw, place: tuple[int, int], title: str) -> None:
-    shown = title if len(title) <= 26 else title[:25] + "…"
+    line = " ".join(title.split())
+    shown = line if len(line) <= 26 else line[:25] + "…"
     pen.text((place[0] + MARGIN, place[1] + 4), shown, fill=BLACK, font=_font())
 
 
