@@ -45,7 +45,8 @@ def print_next_steps(run: "Run") -> None:
     click.echo(f"\nDone: step {run.step}, in {run.directory}")
     if (run.directory / "samples").is_dir():
         click.echo(f"  look at   {run.directory / 'samples'}")
-    click.echo(f"  sample    ganzoo sample {directory} -n 64 --seed 0 -o grid.png")
+    file = f"samples{formats[0]}" if (formats := run.dataset_class.formats) else "grid.png"
+    click.echo(f"  sample    ganzoo sample {directory} -n 64 --seed 0 -o {file}")
     click.echo(f"  measure   ganzoo evaluate {directory}")
     click.echo(f"  continue  ganzoo resume {directory} --epochs N")
     click.echo(f"  curves    tensorboard --logdir {logs}")
