@@ -58,9 +58,9 @@ def autocorrelation(series: Tensor, lags: int) -> Tensor:
 
 
 class ValueDistance(OfSeries):
-    """``values``: how far the distribution of the values in each step is from the real one, whatever the other steps
-    are: the mean distance of their quantiles (Wasserstein), over steps and features; 0 at best. All values are in
-    [-1, 1], so 2 is the worst.
+    """``values``: how far the distribution of the values in each step is from the real one, each step by itself: the
+    mean distance of their quantiles (Wasserstein), over steps and features; 0 at best. All values are in [-1, 1], so 2
+    is the worst.
     """
 
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:

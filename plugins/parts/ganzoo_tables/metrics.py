@@ -42,7 +42,7 @@ def learned(dataset: TableDataset, rows: Tensor) -> list[tuple[Column, Values]]:
 
 
 class Marginals(OfTables):
-    """How far each column is from the real one, whatever the other columns are. All are 0 at best.
+    """How far each column is from the real one, each by itself. All are 0 at best.
 
     - ``marginals``: the mean over all columns of the two next, in [0, 1]. Its details have the value of each column.
     - ``ks``: for numbers, the largest distance of the distribution functions (Kolmogorov-Smirnov); missing values count
@@ -91,7 +91,8 @@ class ClosestRecords(OfTables):
     distance of two rows is Gower's: the mean over the columns of |x - y| / range, or of 0 and 1 for categories.
 
     - ``dcr``: how often a sample is closer to its closest training row than a test row is to its own (a tie counts
-      half); 0.5 for new rows of the same kind, 1 for copies. Below 0.5, samples are farther away than real people are.
+      half); 0.5 for new rows of the same kind, 1 for copies. Below 0.5, samples are farther away than real rows are.
+      With ``--real``, the rows are training rows, and it is 1.
     - ``identical``: the share of samples that are a training row, value for value. Its details have the share of the
       test rows for comparison.
     """
