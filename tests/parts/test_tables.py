@@ -342,6 +342,7 @@ def test_a_csv_file_is_trained_on_sampled_drawn_and_measured(ganzoo, workplace):
     path = write(workplace / "people.csv", people(), delimiter=";")
     result = ganzoo("run", "ctgan", "--data", path, "--steps", 3, "--batch-size", 16, "--out", "run")
     assert result.code == 0, result.err
+    assert "ganzoo sample run -n 64 --seed 0 -o samples.csv" in result.out
     assert (workplace / "run/samples/fake-00000003.png").exists()
     (workplace / "people.csv").rename(workplace / "moved.csv")
     assert ganzoo("sample", "run", "-n", 30, "-o", "out.csv").code == 0
@@ -383,6 +384,6 @@ def test_gapminder_comes_with_plotly():
     assert len(table) == 1704
     assert [column.name for column in table.columns] == ["continent", "year", "lifeExp", "pop", "gdpPercap"]
     lines = Gapminder.encode(table.tensors()["row"], table.fields["row"], ".csv").decode().splitlines()
-    (row,) = [line.split(",") for line in lines if line.startswith("Asia,1952,28.801,")]  # Afghanistan
+    row = next(line.split(",") for line in lines if line.startswith("Asia,1952,28.801,"))  # Afghanistan
     assert list(map(float, row[3:])) == pytest.approx([8425333, 779.4453145], rel=1e-5)
     assert package.Zoo().part("data", "gapminder").load() is Gapminder

@@ -9,8 +9,8 @@ Gumbel softmax: Jang, Gu, Poole, 2017, https://arxiv.org/abs/1611.01144
     softmax((logits + g) / temperature), g = -log(-log u), u uniform in (0, 1)                            (equation 2)
 The dataset draws the rows and conditions in training: ganzoo_tables/data.py.
 Departures: layer normalization in G, not batch normalization, so that a row does not depend on others; no dropout in D;
-    packs overlap: row i is scored with the rows after it in the batch, so that each row has a score and a batch has any
-    size; ``label`` is the number of the condition, which is one-hot in the networks.
+    packs have one row by default, not 10; they overlap: row i is scored with the rows after it in the batch, so that
+    each row has a score and a batch has any size; ``label`` is the number of the condition, one-hot in the networks.
 """
 
 from collections.abc import Mapping

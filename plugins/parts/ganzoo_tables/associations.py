@@ -3,7 +3,7 @@
 Between two columns of numbers, Pearson's correlation, in [-1, 1]. Between numbers and categories, the correlation
 ratio, in [0, 1]: the square root of the share of the variance that lies between the categories. Between two columns of
 categories, Cramér's V, in [0, 1].
-Source: Cramér, "Mathematical Methods of Statistics", 1946, sections 21.7 to 21.9
+Source: Cramér, "Mathematical Methods of Statistics", 1946, chapter 21
 Missing numbers count as the mean of the others.
 """
 

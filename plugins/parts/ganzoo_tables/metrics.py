@@ -3,7 +3,7 @@
 Sources: Kolmogorov-Smirnov and total variation distances of columns, and distances of their correlations: Patki, Wedge,
     Veeramachaneni, "The Synthetic Data Vault", 2016, and its metrics, https://docs.sdv.dev/sdmetrics
 Distance to the closest record: Zhao et al., "CTAB-GAN: Effective Table Data Synthesizing", 2021,
-    https://arxiv.org/abs/2102.08369, section 4.4
+    https://arxiv.org/abs/2102.08369
 The distance of rows: Gower, "A General Coefficient of Similarity and Some of Its Properties", 1971
 """
 
@@ -18,7 +18,8 @@ from ganzoo_tables.associations import associations
 from ganzoo_tables.columns import Column, Number, Values, decode
 from ganzoo_tables.data import TableDataset
 
-_BLOCK = 256  # rows whose distances are computed at once
+_BLOCK = 2**22  # distances that are computed at once
+_MOST = 50_000  # training rows that samples are compared with
 
 
 class OfTables(Metric):
@@ -88,7 +89,8 @@ class Associations(OfTables):
 
 class ClosestRecords(OfTables):
     """Whether samples are copies of rows that the model was trained on. Rows of the test split show what is normal. The
-    distance of two rows is Gower's: the mean over the columns of |x - y| / range, or of 0 and 1 for categories.
+    distance of two rows is Gower's: the mean over the columns of |x - y| / range, or of 0 and 1 for categories. At most
+    50,000 training rows are compared.
 
     - ``dcr``: how often a sample is closer to its closest training row than a test row is to its own (a tie counts
       half); 0.5 for new rows of the same kind, 1 for copies. Below 0.5, samples are farther away than real rows are.
@@ -99,7 +101,7 @@ class ClosestRecords(OfTables):
 
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         dataset = table_of(fake)
-        train, test = dataset.train_rows, dataset.test_rows
+        train, test = dataset.train_rows[:_MOST], dataset.test_rows[:_MOST]  # they are shuffled
         made, kept = (closest(rows, train, dataset.columns) for rows in (fake.values, test))
         order = kept.sort().values
         below, above = (torch.searchsorted(order, made, right=right).double() for right in (False, True))
@@ -119,11 +121,11 @@ def closest(rows: Tensor, others: Tensor, columns: Sequence[Column]) -> Tensor:
         for c, v, w in zip(columns, decode(rows, columns), decode(others, columns), strict=True)
         if c.units
     ]
-    found = []
-    for start in range(0, len(rows), _BLOCK):
-        total = torch.zeros(min(_BLOCK, len(rows) - start), len(others))
+    found, block = [], max(1, _BLOCK // len(others))
+    for start in range(0, len(rows), block):
+        total = torch.zeros(min(block, len(rows) - start), len(others))
         for x, y in pairs:
-            distance = x[start : start + _BLOCK, None] - y
+            distance = x[start : start + block, None] - y
             total += distance.abs() if x.is_floating_point() else (distance != 0).float()
         found.append(total.min(1).values / len(pairs))
     return torch.cat(found)
