@@ -33,7 +33,7 @@ class Request:
         checkpoint, device: as for ``load``.
     """
 
-    n: int = MOST
+    n: int | None = None
     seed: int = 0
     metrics: Sequence[str] = ()
     extractor: str | None = None
@@ -135,7 +135,7 @@ def _of_run(zoo: Zoo, path: Path, changes: Mapping[str, Any], how: Request) -> S
     dataset, _ = run.dataset(changes, for_evaluation=True)
     if how.real:
         return _real(f"real samples of {path}", dataset, how)
-    n = min(how.n, len(dataset)) if run.model.condition_fields else how.n
+    n = min(how.n or MOST, len(dataset)) if run.model.condition_fields else how.n or MOST
     values, _ = draw.gather(iter([(run.sample(n, how.seed), {})]), dataset)
     return SampleSet(f"samples of {path}, step {run.step}", dataset, values, total=n)
 
@@ -153,6 +153,6 @@ def _of_path(zoo: Zoo, path: Path, changes: Mapping[str, Any], shape: Sequence[i
 def _real(name: str, dataset: Dataset, how: Request) -> SampleSet:
     with randomness.preserved():
         randomness.seed_global(randomness.derive(how.seed, "evaluation", "global"))
-        n = min(how.n, len(dataset))
+        n = min(how.n or MOST, len(dataset))
         values, _ = draw.gather(draw.real(dataset, n, how.seed), dataset, ())
     return SampleSet(name, dataset, values, total=len(dataset))

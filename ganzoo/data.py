@@ -6,7 +6,7 @@ A dataset knows nothing about batches, devices or seeds; the engine draws batche
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -122,13 +122,15 @@ class Dataset(ABC):
         one at a time."""
         return None
 
-    def order(self, epoch: int, rng: torch.Generator) -> Tensor:
+    def order(self, epoch: int, rng: torch.Generator, fields: Collection[str]) -> Tensor:
         """Return the order of the examples in an epoch: int64 (len,), shuffled by default. An index may appear several
         times, or not at all, for example to draw small classes more often.
 
         Args:
             epoch: counted from 0.
             rng: the source of randomness; on the CPU, and seeded anew for each epoch.
+            fields: the fields that the model and the other parts read. Without ``label`` among them, a model learns the
+                frequencies of the examples as they are drawn.
         """
         return torch.randperm(len(self), generator=rng)
 

@@ -61,9 +61,9 @@ def command(
     """
     named = options.names(metrics)
     if other or save_stats:
-        from ganzoo.comparison import MOST, Request
+        from ganzoo.comparison import Request
 
-        how = Request(n=number or MOST, metrics=named, checkpoint=checkpoint, device=device, **arguments)
+        how = Request(n=number, metrics=named, checkpoint=checkpoint, device=device, **arguments)
         if other and save_stats:
             raise UsageError("--save-stats is for the samples of one folder or run: leave out OTHER.")
         if other:

@@ -47,7 +47,8 @@ def print_next_steps(run: "Run") -> None:
     drawn = (run.directory / "samples").is_dir()
     if drawn:
         click.echo(f"  look at   {run.directory / 'samples'}")
-    out = "grid.png" if drawn else f"samples{next(iter(run.dataset_class.formats), '.npz')}"
+    plain = "grid.png" if drawn else "samples.npz"
+    out = f"samples{formats[0]}" if (formats := run.dataset_class.formats) else plain
     fields = run.model.condition_fields
     chosen = " ".join(f"--input {name}=PICTURE" for name in fields) if fields else "-n 64 --seed 0"
     click.echo(f"  sample    ganzoo sample {directory} {chosen} -o {out}")

@@ -86,7 +86,8 @@ class BatchStream:
         Raises:
             GanzooError: the dataset returned something else.
         """
-        order, n = self.dataset.order(epoch, randomness.generator(self.seed, "order", epoch)), len(self.dataset)
+        rng, n = randomness.generator(self.seed, "order", epoch), len(self.dataset)
+        order = self.dataset.order(epoch, rng, self.fields)
         valid = isinstance(order, Tensor) and order.shape == (n,) and order.dtype == torch.int64
         if not valid or order.min() < 0 or order.max() >= n:
             raise GanzooError(

@@ -51,7 +51,7 @@ class WithoutRate(Lion):
 class Oversampled(toys.Pairs):
     """Draws the class 0 only."""
 
-    def order(self, epoch, rng):
+    def order(self, epoch, rng, fields):
         zeros = (self.tensors()["label"] == 0).nonzero().flatten()
         return zeros[torch.randint(len(zeros), (len(self),), generator=rng)]
 
@@ -83,7 +83,7 @@ class Disordered(TensorDataset):
         )
         self.kind = kind
 
-    def order(self, epoch, rng):
+    def order(self, epoch, rng, fields):
         orders = {
             "short": torch.arange(3),
             "outside": torch.arange(16) + 1,
