@@ -234,7 +234,7 @@ def test_labels_are_true_of_their_rows(table):
 
 
 def test_categories_are_drawn_by_the_logarithm_of_their_frequency(table):
-    batch, index = drawn(table)
+    batch, _ = drawn(table)
     names = table.fields["label"].class_names
     counts = torch.bincount(batch["label"], minlength=len(names)).double()
     of_cities = [n for n, name in enumerate(names) if name.startswith("city=")]
