@@ -44,7 +44,7 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
             zoo.part("data", data)
             return recipe if data == recipe.data.name else replace(recipe.with_part("data", data), train=train)
         except UsageError:
-            if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.exists()):
+            if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.suffix or path.exists()):
                 raise
         chosen = opener(zoo, path, f"--data {data}", needed)
     title = path.resolve().name if path.is_dir() else path.resolve().stem

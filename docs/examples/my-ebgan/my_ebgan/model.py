@@ -1,7 +1,7 @@
 # Paper: Zhao, Mathieu, LeCun, "Energy-based Generative Adversarial Network", 2017, https://arxiv.org/abs/1609.03126
 #     D(x) = |Dec(Enc(x)) - x|: the energy is low if the autoencoder can reconstruct the sample
-# Departure: the mean of the squared difference instead of the norm of the difference, so that one margin suits images of
-# any size.
+# Departure: the mean of the squared difference instead of the norm of the difference, so that one margin suits images
+# of any size.
 from math import prod
 from typing import Annotated
 
