@@ -133,13 +133,14 @@ def test_a_class_that_is_called_like_a_number_is_meant_by_its_name():
     [
         ("dcgan", "./my phtos", r"there is no folder .*my phtos\. Did you mean 'my photos'"),
         ("dcgan", "mnst", r"Unknown dataset 'mnst'\. Did you mean 'mnist'"),
-        ("dcgan", "table.csv", r"--data table\.csv: no datasets open \.csv files\. They open: folders\."),
+        ("dcgan", "book.txt", r"--data book\.txt: no datasets open \.txt files\. They open: \.csv, .*folders"),
+        ("dcgan", "nothere.zip", r"there is no folder .*nothere\.zip"),
         ("fc", None, r"Several recipes begin with 'fc'\. Choose one: fc-mnist, fc-ring8\."),
         ("dcgn", "my photos", r"Unknown recipe 'dcgn'\. Did you mean"),
     ],
 )
 def test_what_is_mistyped_is_named(ganzoo, photos, recipe, data, message):
-    Path("table.csv").touch()
+    Path("book.txt").touch()
     with pytest.raises(UsageError, match=message):
         package.train(recipe, data=data, steps=1)
     assert not Path("runs").exists()
@@ -151,7 +152,7 @@ def test_a_dataset_of_a_plugin_opens_its_files(install, photos):
         install(name, f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n")
         if name == "one":
             recipe = api.with_data(Zoo(), Zoo().recipe("fc-ring8"), "./x.NUMBERS")
-            assert (recipe.name, recipe.data.name) == ("fc-x.NUMBERS", "numbers-one")
+            assert (recipe.name, recipe.data.name) == ("fc-x", "numbers-one")
     with pytest.raises(UsageError, match=r"2 datasets open \.numbers files\. Choose one: numbers-one, numbers-two"):
         api.with_data(Zoo(), Zoo().recipe("fc-ring8"), "./x.numbers")
 
