@@ -7,8 +7,8 @@ from ganzoo.recipes import Recipe
 
 
 def flat(recipe: Recipe) -> dict[str, Any]:
-    """Return all settings of a recipe by path, such as ``{"model": "fc", "model.latent_dim": 126, "penalties.r1": "r1",
-    "penalties.r1.weight": 5.0, "optimizer.lr": 2e-4}``. The path of a part has its name."""
+    """Return all settings of a recipe by path, such as ``{"model": "my-gan", "model.latent_dim": 64, "penalties.r1":
+    "r1", "penalties.r1.weight": 5.0, "optimizer.lr": 2e-4}``. The path of a part has its name."""
     found: dict[str, Any] = {}
     for _, path, choice in recipe.parts():
         found[path] = choice.name

@@ -142,6 +142,6 @@ def lead(name: str, known: Container[str]) -> str:
     """
     plain = name.rpartition(".")[2].lstrip("-").lower().replace("_", "-")
     for needs, sentence in NAMES.get(plain, ()):
-        if not needs or needs in known:
+        if (not needs or needs in known) and f"--set {name}=" not in sentence:  # it would lead to what was typed
             return sentence or f"Did you mean {needs!r}?"
     return ""

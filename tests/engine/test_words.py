@@ -30,6 +30,8 @@ TRAIN = [f"train.{option.name}" for option in options.options_of(TrainSettings)]
         ("model.size", ["model.latent_dim", "model.width"], None),
         ("fc", ["dcgan", "sngan"], None),
         ("x", ["mnist"], None),
+        ("optimizer.betas", ["optimizer.beta", "optimizer.lr"], "optimizer.beta"),
+        ("data.size", ["data.sizes", "data.split"], "data.sizes"),
     ],
 )
 def test_only_what_is_near_is_suggested(typed, known, suggested):
