@@ -55,7 +55,7 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "coverage": (("prdc", ""),),
     "pr": (("prdc", ""),),
     "frechet": (("fd", ""),),
-    "mmd": (("kid", ""),),
+    "mmd": (("kd", ""),),
     # commands
     "train": (("run", ""),),
     "generate": (("sample", ""),),
