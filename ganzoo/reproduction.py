@@ -75,8 +75,10 @@ def reproduce(
         options.check(TrainSettings, api.adapt(recipe, seed=seed).train, "train")
     one = build(zoo, recipe)
     dataset = build_data(zoo, recipe, {}, for_evaluation=True)[0] if one.dataset.eval_options else one.dataset
-    n = n or min(MOST, len(dataset))
-    Evaluator(zoo, dataset, one.model.eval(), n=n, seed=0, device=one.device)
+    asked, n = n, n or min(MOST, len(dataset))
+    evaluator = Evaluator(zoo, dataset, one.model.eval(), n=n, seed=0, device=one.device)
+    if asked and evaluator.left_out:
+        raise UsageError(" ".join(evaluator.left_out.values()))
     trials = []
     for number, seed in enumerate(seeds, start=1):
         say(f"Seed {seed} ({number} of {len(seeds)})")

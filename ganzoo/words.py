@@ -35,7 +35,6 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
         ("gradient-penalty", ""),
     ),
     "wgangp": (("wasserstein", "That is --loss wasserstein --penalty gradient-penalty."), ("gradient-penalty", "")),
-    "rgan": (("relativistic", ""),),
     "rsgan": (("relativistic", ""),),
     "ragan": (("relativistic-average", ""),),
     "rasgan": (("relativistic-average", ""),),

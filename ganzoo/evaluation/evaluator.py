@@ -55,6 +55,7 @@ class Evaluator:
         n: number of samples on either side.
         seed: of the noise, and of the choice of real samples.
         real_sha256: SHA-256 of the real samples that were drawn.
+        left_out: why metrics that are measured by default are not measured here: metric -> reason.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Evaluator:
         """
         self._dataset, self._device = dataset, device
         self.n, self.seed = n, seed
+        self.left_out: dict[str, str] = {}
         defaults = (*dataset.metrics, *(model.metrics if model else ()))
         options = options or {}
         chosen = [_choose(zoo, name, extractor or dataset.extractor, options) for name in metrics or defaults]
@@ -246,6 +248,7 @@ class Evaluator:
                 if requested or not self._choices:
                     raise too_few
                 warn(f"{too_few} It is left out.")
+                self.left_out[name] = str(too_few)
         return loaded
 
 

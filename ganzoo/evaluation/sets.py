@@ -67,11 +67,7 @@ class _Saved:
 
 
 class Sets(Evaluator):
-    """Measures one set of samples against another.
-
-    Attributes:
-        left_out: why metrics that are measured by default are not measured here: metric -> reason.
-    """
+    """Measures one set of samples against another."""
 
     def __init__(
         self,

@@ -207,10 +207,10 @@ def test_another_meta_is_another_dataset_that_can_be_accepted(install, tmp_path)
             )
 
     globals()["Table"] = Table
-    parts = {"datasets": {"table": f"{__name__}:Table"}}
-    install("tables", f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n")
+    parts = {"datasets": {"lengths": f"{__name__}:Table"}}
+    install("lengths", f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n")
     zoo = Zoo()
-    recipe = toys.recipe("mlp", "non-saturating", "table")
+    recipe = toys.recipe("mlp", "non-saturating", "lengths")
     ganzoo.train(recipe, steps=2, out=tmp_path / "run", zoo=zoo)
     Table.unit = "km"
     with pytest.raises(UsageError, match=r"the meta of 'point' differs.*--accept-new-data"):
