@@ -8,14 +8,15 @@ from typing import Any
 from ganzoo import options, randomness
 from ganzoo.data import Dataset
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.evaluation import draw, sets
+from ganzoo.evaluation import draw, stored
 from ganzoo.evaluation.evaluator import MOST
 from ganzoo.evaluation.results import Result
-from ganzoo.evaluation.sets import SampleSet, Sets
+from ganzoo.evaluation.sets import Sets
+from ganzoo.evaluation.stored import SampleSet
 from ganzoo.parts import resolve
 from ganzoo.recipes import PartChoice
 from ganzoo.run import load
-from ganzoo.runs.directory import RECIPE
+from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.training.experiment import choose_device
 from ganzoo.training.opening import opener
 from ganzoo.zoo import Zoo
@@ -70,15 +71,15 @@ def save_stats(source: Path, out: Path, how: Request) -> tuple[SampleSet, dict[s
     Raises:
         UsageError, GanzooError: as ``compare``; or the file cannot be written.
     """
-    if out.suffix.lower() != sets.SUFFIX or out.is_dir() or not out.parent.is_dir():
-        raise UsageError(f"Cannot write features to {out}: give a {sets.SUFFIX} file, in a folder that exists.")
+    if out.suffix.lower() != stored.SUFFIX or out.is_dir() or not out.parent.is_dir():
+        raise UsageError(f"Cannot write features to {out}: give a {stored.SUFFIX} file, in a folder that exists.")
     zoo = Zoo()
     (one,) = _sets(zoo, (source,), how)
     if one.values is None:
         raise UsageError(f"{source} holds features already.")
     features, sha256 = _evaluator(zoo, one, one, how, one.dataset).extracted()
     try:
-        sets.save(out, features, sha256, {"source": str(source), "n": len(one), "seed": how.seed})
+        stored.save(out, features, sha256, {"source": str(source), "n": len(one), "seed": how.seed, "shape": one.shape})
     except OSError as error:
         raise GanzooError(f"Cannot write {out}: {error.strerror or error}.") from error
     return one, {name: list(kinds) for name, kinds in features.items()}
@@ -115,12 +116,12 @@ def _sets(zoo: Zoo, paths: Sequence[Path], how: Request) -> list[SampleSet]:
     if how.real and len(others) == len(paths):
         raise UsageError("--real takes the real samples of a run, and there is no run here. Leave it out.")
     found = {path: _of_run(zoo, path, {} if others else changes, how) for path in paths if _is_run(path)}
-    shape = next((one.values.shape[1:] for one in found.values() if one.values is not None), None)
+    beside = next((_treatment(path, one) for path, one in found.items()), {})
     for path in others:
-        if path.is_file() and path.suffix.lower() == sets.SUFFIX:
-            found[path] = sets.read(path)
+        if path.is_file() and path.suffix.lower() == stored.SUFFIX:
+            found[path] = stored.read(path)
         else:
-            found[path] = _of_path(zoo, path, changes, shape, how)
+            found[path] = _of_path(zoo, path, changes, beside, how)
     if changes and not any(one.dataset for one in found.values()):
         raise UsageError(f"--set data.{min(changes)} has no effect on files of features.")
     return [found[path] for path in paths]
@@ -140,13 +141,21 @@ def _of_run(zoo: Zoo, path: Path, changes: Mapping[str, Any], how: Request) -> S
     return SampleSet(f"samples of {path}, step {run.step}", dataset, values, total=n)
 
 
-def _of_path(zoo: Zoo, path: Path, changes: Mapping[str, Any], shape: Sequence[int] | None, how: Request) -> SampleSet:
+def _treatment(path: Path, one: SampleSet) -> dict[str, Any]:
+    """Return the options of a dataset with which pictures are prepared as those of a run."""
+    if len(one.shape) != 3:
+        return {}
+    channels, height, width = one.shape
+    options = RunDirectory.open(path).recipe.data.options
+    kept = {name: options[name] for name in ("fit", "background", "range") if options.get(name) is not None}
+    return {"size": f"{height}x{width}", "channels": "gray" if channels == 1 else "color", **kept}
+
+
+def _of_path(zoo: Zoo, path: Path, changes: Mapping[str, Any], beside: Mapping[str, Any], how: Request) -> SampleSet:
     part = zoo.part("data", opener(zoo, path, str(path)))
     known = {option.name for option in options.options_of(part.load())}
-    given = {"path": str(path.absolute()), **changes}
-    if shape is not None and len(shape) == 3:  # of the pictures of a run beside it
-        fitting = {"size": shape[1], "channels": "gray" if shape[0] == 1 else "color"}
-        given = {name: value for name, value in fitting.items() if name in known} | given
+    fitting = {name: value for name, value in beside.items() if name in known}
+    given = {**fitting, "path": str(path.absolute()), **changes}
     return _real(str(path), resolve(part, PartChoice(part.name, given), "data").build(), how)
 
 

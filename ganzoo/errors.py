@@ -46,7 +46,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     if not known:
         return "None are available."
-    if hint := words.lead(name, known):
+    if hint := words.lead(name, known, sentences=False):
         return hint
     table = name.rpartition(".")[0]  # what all of them have in common makes none of them nearer
     shared = f"{table}." if table and all(k.startswith(f"{table}.") for k in known) else ""
@@ -58,6 +58,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     close = close or [k for k in plain if min(len(k), len(typed)) > 2 and (k.startswith(typed) or typed.startswith(k))]
     if len(close) == 1:
         return f"Did you mean {plain[close[0]]!r}?"
+    if hint := words.lead(name, known):
+        return hint
     return f"Available: {', '.join(known)}."
 
 

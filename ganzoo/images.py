@@ -11,6 +11,9 @@ from torch.nn.functional import interpolate
 
 from ganzoo.files import write_atomically
 
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What ``decode`` reads. Some others start programs."""
+
 
 def drawable(samples: Tensor) -> bool:
     """Return whether samples are pictures: (N, 1, H, W) or (N, 3, H, W)."""
@@ -88,7 +91,8 @@ def decode(content: bytes, shape: tuple[int, ...]) -> Tensor:
     if len(shape) != 3 or shape[0] not in (1, 3):
         raise ValueError(f"a picture has the shape (1 or 3, height, width), not {shape}")
     try:
-        with Image.open(io.BytesIO(content)) as opened:
+        Image.init()
+        with Image.open(io.BytesIO(content), formats=[name for name in _FORMATS if name in Image.OPEN]) as opened:
             picture = ImageOps.exif_transpose(opened).convert("L" if shape[0] == 1 else "RGB")
     except Exception as error:  # Pillow raises almost anything at unexpected bytes
         raise ValueError("it is not a picture that can be read") from error

@@ -182,8 +182,8 @@ class Run:
             raise UsageError(f"Cannot measure {n} samples; ask for 1 or more.")
         tables = by_table(settings or {})
         dataset, choice = self.dataset(tables.pop("data", {}), for_evaluation=True)
-        if dataset.fields[self.model.target].shape != self.fields[self.model.target].shape:
-            raise UsageError(f"With these settings, {choice.name!r} has samples of a different shape from the run's.")
+        if dataset.fields[self.model.target] != self.fields[self.model.target]:
+            raise UsageError(f"{choice.name!r} has samples of a different shape, or with other scales, than the run's.")
         n = n or min(MOST, len(dataset) // (2 if real else 1))
         evaluator = Evaluator(
             self._zoo,

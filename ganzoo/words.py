@@ -132,15 +132,16 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
 """Name -> rows of (a name that must be known, a sentence). Without a sentence, the known name is suggested."""
 
 
-def lead(name: str, known: Container[str]) -> str:
+def lead(name: str, known: Container[str], *, sentences: bool = True) -> str:
     """Return a sentence for a name that others use; empty if it is not one.
 
     Args:
         name: what was typed, such as ``lsgan``, ``train.lr`` or ``--learning_rate``.
         known: the names that were possible.
+        sentences: also return sentences that lead to none of these.
     """
     plain = name.rpartition(".")[2].lstrip("-").lower().replace("_", "-")
     for needs, sentence in NAMES.get(plain, ()):
-        if (not needs or needs in known) and f"--set {name}=" not in sentence:  # it would lead to what was typed
+        if (needs in known if needs else sentences) and f"--set {name}=" not in sentence:
             return sentence or f"Did you mean {needs!r}?"
     return ""

@@ -4,16 +4,13 @@ It is an ``Evaluator`` whose two sides are given, instead of a model and a datas
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as format_tensors
 from torch import Tensor
 
 from ganzoo.data import Batch, Dataset
@@ -21,41 +18,9 @@ from ganzoo.errors import UsageError
 from ganzoo.evaluation.evaluator import Evaluator, _Choice, _choose
 from ganzoo.evaluation.extractors import Extractor
 from ganzoo.evaluation.results import Result
-from ganzoo.files import write_atomically
+from ganzoo.evaluation.stored import Features, SampleSet
 from ganzoo.metric import Samples
 from ganzoo.zoo import Zoo
-
-SUFFIX = ".safetensors"
-_FORMAT = "ganzoo features 1"
-
-Features = Mapping[str, Mapping[str, Tensor]]
-"""Extractor -> feature kind -> features (n, d)."""
-
-
-@dataclass(frozen=True)
-class SampleSet:
-    """One side of a comparison.
-
-    Attributes:
-        name: what messages call it.
-        dataset: what the samples belong to; None for saved features.
-        values: samples (n, *shape) as metrics see them; None for saved features.
-        features: those that were saved.
-        sha256: extractor -> the SHA-256 of its weights, of saved features.
-        total: of how many samples these were chosen.
-    """
-
-    name: str
-    dataset: Dataset | None = None
-    values: Tensor | None = None
-    features: Features = field(default_factory=dict)
-    sha256: Mapping[str, str] = field(default_factory=dict)
-    total: int = 0
-
-    def __len__(self) -> int:
-        if self.values is not None:
-            return len(self.values)
-        return len(next(iter(next(iter(self.features.values())).values())))
 
 
 @dataclass(frozen=True)
@@ -192,11 +157,20 @@ class Sets(Evaluator):
                         f"{one.name} has features of other weights of the extractor {name!r}: SHA-256 {stored[:12]}, "
                         f"not {extractor.sha256[:12]}. Save them again."
                     )
-        shapes = {tuple(one.values.shape[1:]) for one in self._sets if one.values is not None}
-        direct = [choice.name for choice in self._choices if choice.extractor in (None, "raw")]
+        metas = [one.dataset.fields[one.dataset.target].meta for one in self._sets if one.dataset]
+        if any(meta != metas[0] for meta in metas):
+            raise UsageError("These samples have different columns or scales, so their numbers mean different things.")
+        shapes = {one.shape for one in self._sets if one.shape}
+        saved = [one.name for one in self._sets if one.values is None]
+        if len(shapes) > 1 and saved:
+            raise UsageError(
+                f"{saved[0]} has features of samples of another shape: {' and '.join(map(str, sorted(shapes)))}. Save "
+                "them with --set data.size=SIZE, or compare with the folder itself."
+            )
+        direct = [choice.name for choice in self._choices if choice.extractor in (None, "raw", "pyramid")]
         if len(shapes) > 1 and direct:
             raise UsageError(
-                f"{direct[0]!r} compares the samples themselves, but they have different shapes: "
+                f"{direct[0]!r} compares samples of one shape, but these have different ones: "
                 f"{' and '.join(map(str, sorted(shapes)))}. Give --extractor, or --set data.size=SIZE."
             )
 
@@ -218,49 +192,6 @@ class Sets(Evaluator):
         )
 
 
-def save(path: Path, features: Features, sha256: Mapping[str, str], about: Mapping[str, Any]) -> None:
-    """Write features to a file.
-
-    Args:
-        path: the file.
-        features: what ``Sets.extracted`` returned.
-        sha256: of the extractors' weights.
-        about: JSON values that say what they are of.
-    """
-    tensors, keys, known = {}, dict[str, dict[str, str]](), dict[int, str]()
-    for extractor, kinds in features.items():
-        for kind, value in kinds.items():  # kinds of one layer are saved once
-            key = known.setdefault(value.data_ptr(), f"{extractor}/{kind}")
-            keys.setdefault(extractor, {})[kind] = key
-            tensors[key] = value.contiguous()
-    head = {"kinds": keys, "sha256": dict(sha256), **about}
-    write_atomically(path, format_tensors(tensors, {"format": _FORMAT, "about": json.dumps(head)}))
-
-
-def read(path: Path) -> SampleSet:
-    """Return the features in a file.
-
-    Raises:
-        UsageError: it is not a file of ``save``.
-    """
-    wrong = f"{path} does not hold features. Make a file of them with: ganzoo evaluate A --save-stats FILE{SUFFIX}"
-    try:
-        with safe_open(path, "pt") as file:
-            head = file.metadata() or {}
-            if head.get("format") != _FORMAT:
-                raise UsageError(wrong)
-            about = json.loads(head["about"])
-            kinds = about["kinds"].items()
-            features = {name: {kind: file.get_tensor(key) for kind, key in own.items()} for name, own in kinds}
-        lengths = {len(value) for own in features.values() for value in own.values() if value.dim() == 2}
-        finite = all(value.isfinite().all() for own in features.values() for value in own.values())
-        if len(lengths) != 1 or not finite:
-            raise UsageError(f"{path} is damaged: its features differ in number, or are not finite.")
-        return SampleSet(str(path), features=features, sha256=dict(about["sha256"]), total=min(lengths))
-    except (SafetensorError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageError(f"{wrong} ({' '.join(str(error).split())})") from error
-
-
 def _bare(choice: _Choice) -> str:
     return (choice.extractor or "").rpartition("/")[2]
 
@@ -274,6 +205,8 @@ def _unfit(choice: _Choice, one: SampleSet) -> str:
     """Return why a metric cannot read a set; empty if it can."""
     if choice.metric.required_fields:
         return f"needs samples that come with {choice.metric.required_fields[0]!r}, which these do not."
+    if choice.metric.required_methods:
+        return f"needs samples of a model with {choice.metric.required_methods[0]!r}, and is for 'ganzoo evaluate DIR'."
     if one.values is None:
         if not choice.metric.feature_kinds:
             return f"needs the samples themselves, and {one.name} has features only."

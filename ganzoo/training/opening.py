@@ -39,6 +39,8 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
     path = Path(place if named else data).expanduser()
     if named:
         zoo.part("data", chosen)
+        if not place:
+            raise UsageError(f"--data {data}: there is no path after the equals sign.")
     else:
         try:
             zoo.part("data", data)

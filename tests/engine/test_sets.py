@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from scipy import linalg
 
-from ganzoo.evaluation import sets
+from ganzoo.evaluation import stored
 
 
 def fill(folder: str, count: int, seed: int, size: int = 32) -> None:
@@ -143,8 +143,8 @@ def test_nonsense_is_explained_and_leaves_nothing(evaluate, workplace):
     Path("broken.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{}")
     assert evaluate("two words", "--save-stats", "two.safetensors").code == 0
     Path("cut.safetensors").write_bytes(Path("two.safetensors").read_bytes()[:-100])
-    saved = sets.read(Path("two.safetensors"))
-    sets.save(Path("altered.safetensors"), saved.features, {"pyramid": "f" * 64}, {})
+    saved = stored.read(Path("two.safetensors"))
+    stored.save(Path("altered.safetensors"), saved.features, {"pyramid": "f" * 64}, {"shape": [3, 32, 32]})
     from safetensors.numpy import save_file
 
     save_file({"weight": np.zeros((3, 3), np.float32)}, "other.safetensors")

@@ -1,13 +1,16 @@
 """Pictures as people have them: archives, files of labels, stacks, transparency, other shapes, many levels."""
 
+import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from ganzoo_images.folder import Folder
+from ganzoo_images.views import Masked
 from PIL import Image
 
 import ganzoo as package
@@ -154,13 +157,8 @@ def test_levels_of_float_and_signed_pictures_are_measured():
 def test_very_large_pictures_are_refused_until_they_are_allowed():
     write("large/a.png", flat(0, 50, 100, 1))
     write("large/b.png", flat(0, 5, 5, 1))
-    limit = Image.MAX_IMAGE_PIXELS
-    try:
-        with pytest.raises(UsageError, match=r"a\.png \(it has very many pixels; .* data\.max_pixels = N\)"):
-            Folder(path="large", size=8, max_pixels=1000, broken="stop")
-        assert len(Folder(path="large", size=8, max_pixels=5000, cache="other")) == 2
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    with pytest.raises(UsageError, match=r"a\.png \(it has very many pixels; .* data\.max_pixels = N\)"):
+        Folder(path="large", size=8, max_pixels=1000, broken="stop")
 
 
 # --- classes from files -----------------------------------------------------------------------------------------------
@@ -269,3 +267,50 @@ def test_damaged_archives_are_refused():
     Path("cut.zip").write_bytes(Path("cut.zip").read_bytes()[:-10])
     with pytest.raises(UsageError, match="cannot be unpacked"):
         Folder(path="cut.zip", size=8)
+
+
+def test_an_archive_is_unpacked_once_by_several_at_once():
+    archive("photos.zip")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: len(Folder(path="photos.zip", size=8)), range(4)))
+    assert found == [10] * 4
+
+
+def test_archives_with_damaged_members_are_refused():
+    archive("photos.zip")
+    content = bytearray(Path("photos.zip").read_bytes())
+    content[45:70] = bytes(25)
+    Path("photos.zip").write_bytes(content)
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        Folder(path="photos.zip", size=8)
+
+
+def test_levels_are_the_same_in_all_splits():
+    for split, top in (("train", 4000), ("test", 1000)):
+        Path("s", split).mkdir(parents=True)
+        Image.fromarray(np.linspace(0, top, 64).astype(np.uint16).reshape(8, 8)).save(f"s/{split}/a.png")
+    darker = Folder(path="s", size=8, range="measured", split="test")
+    assert int(darker[0]["image"].max()) == 64
+
+
+def test_a_header_and_other_files_are_no_classes():
+    write("x/a.png", flat(1))
+    Path("x/l.csv").write_text("photo,species\na.png,cat\ngone.png,dog\n")
+    assert Folder(path="x", size=8, labels="l.csv").fields["label"].class_names == ("cat",)
+
+
+def test_max_pixels_may_be_raised_after_a_refusal():
+    write("large/a.png", flat(0, 50, 100, 1))
+    write("large/b.png", flat(0, 5, 5, 1))
+    limit = Image.MAX_IMAGE_PIXELS
+    assert len(Folder(path="large", size=8, max_pixels=1000)) == 1
+    assert len(Folder(path="large", size=8, max_pixels=5000)) == 2
+    assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_padding_is_no_hole():
+    content = io.BytesIO()
+    Image.fromarray(flat(0, 16, 32)).save(content, "PNG")
+    options = {"fit": "pad", "background": "white"}
+    shown = Masked.decode_input(content.getvalue(), package.Field((3, 16, 16)), options)
+    assert shown[0, 0, 0] == 1

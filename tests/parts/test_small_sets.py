@@ -161,6 +161,10 @@ def test_authenticity_tells_copies_from_new_samples():
         return Authenticity().measure(_samples(fakes), _samples(training))["authenticity"]
 
     assert measured(copies) == (0.0, "higher", {"obvious_copies": 1.0, "training_samples": 1000})
+    twice = _samples(torch.cat([training[:200], training[:200]]))
+    assert (
+        Authenticity().measure(_samples(training[:200]), twice)["authenticity"].value == 0
+    )  # duplicates are copies too
     score = measured(new)
     assert 0.35 < score.value < 0.65
     assert score.details["obvious_copies"] < 0.05

@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -387,3 +388,20 @@ def test_gapminder_comes_with_plotly():
     row = next(line.split(",") for line in lines if line.startswith("Asia,1952,28.801,"))  # Afghanistan
     assert list(map(float, row[3:])) == pytest.approx([8425333, 779.4453145], rel=1e-5)
     assert package.Zoo().part("data", "gapminder").load() is Gapminder
+
+
+def test_all_rows_leave_none_for_metrics_of_unseen_rows(workplace):
+    Path("t.csv").write_text("a,b\n" + "\n".join(f"{i % 17},{i % 5}" for i in range(80)))
+    for metric in (TSTR(), ClosestRecords()):
+        metric.check(Table(path="t.csv"))
+        with pytest.raises(ValueError, match="no model was trained on"):
+            metric.check(Table(path="t.csv", split="all"))
+
+
+def test_commas_between_thousands_are_no_decimal_commas(workplace):
+    rows = [f'"{n:,}",{n % 7}' for n in range(200, 90_000, 997)]
+    Path("t.csv").write_text("price,b\n" + "\n".join(rows))
+    (price, _) = Table(path="t.csv").columns
+    assert (price.low, price.high) == (200, 89_930)
+    Path("t.csv").write_text("price;b\n" + "\n".join(f"{i},5;{i % 7}" for i in range(len(rows))))
+    assert Table(path="t.csv").columns[0].high == len(rows) - 0.5

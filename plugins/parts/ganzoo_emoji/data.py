@@ -4,7 +4,8 @@ Source: every fully qualified emoji of Unicode Emoji 15.0, drawn with the font N
     emoji/LICENSE.md.
 
 An emoji with skin tones is up to 26 pictures. All of them are in the same split, so the test pictures show emoji that
-the training never saw.
+the training never saw. The exceptions are three whose names are irregular (such as "woman: beard"): without a skin tone
+they are in the other split.
 """
 
 import csv

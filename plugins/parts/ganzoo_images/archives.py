@@ -1,11 +1,15 @@
 """A .zip of pictures: unpacked once, beside the cache, and then used like any folder."""
 
 import hashlib
+import lzma
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Collection
 from pathlib import Path
+
+from filelock import FileLock
 
 from ganzoo import GanzooError, UsageError
 from ganzoo_images.decode import suffixes
@@ -30,9 +34,11 @@ def folder_of(path: Path, base: Path) -> Path:
         found = path.stat()
         key = hashlib.sha256(os.fsencode(f"{path.resolve()}\0{found.st_size}\0{found.st_mtime_ns}")).hexdigest()[:12]
         folder = base / "zips" / f"{path.stem[:40]}-{key}"
-        if not (folder / _DONE).exists():
-            _unpack(path, folder)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # damaged, an unknown method, a password
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):  # another process may unpack it now
+            if not (folder / _DONE).exists():
+                _unpack(path, folder)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         raise UsageError(f"data.path: {path} cannot be unpacked: {error}.") from error
     except OSError as error:
         raise GanzooError(f"{path} cannot be unpacked into {base / 'zips'}: {error.strerror or error}.") from error

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from ganzoo import GanzooError, UsageError, warn
-from ganzoo_images.decode import Broken, Treatment, decode, read
+from ganzoo_images.decode import Broken, Treatment, allowing, decode, read
 from ganzoo_images.listing import Source
 from ganzoo_images.progress import counting, say
 from ganzoo_images.shards import FORMAT, NAME, UNFINISHED, File, Shard, files_of, key_of, load, write
@@ -135,7 +135,7 @@ class Cache:
                 f"Decoded pictures are kept in {self.folder}"
             )
         unread: dict[str, str] = {}
-        with warnings.catch_warnings(), counting(len(missing)) as advance:
+        with warnings.catch_warnings(), allowing(self._how.max_pixels), counting(len(missing)) as advance:
             warnings.simplefilter("ignore")  # Pillow's, about odd files: unreadable files are reported by name
             for i, group in enumerate(groups):
                 if not shards[i] and (made := self._find(group)):  # another process made it in the meantime

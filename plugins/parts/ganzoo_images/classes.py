@@ -49,10 +49,11 @@ def find(root: Path, given: str | None) -> dict[str, str]:
     if given:
         inside = root / given
         return read(inside if inside.is_file() else Path(given).expanduser())
-    standard = root / STANDARD
-    if not standard.is_file() or '"labels": null' in standard.read_text(encoding="utf-8-sig", errors="replace"):
+    try:
+        return read(root / STANDARD) if (root / STANDARD).is_file() else {}
+    except UsageError:
+        warn(f"{root / STANDARD} has no labels and is ignored.")
         return {}
-    return read(standard)
 
 
 def numbered(labels: Sequence[str], every: Iterable[str]) -> tuple[Tensor, tuple[str, ...]]:
@@ -79,13 +80,13 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(piece), "") if number % 2 else (-1, piece) for number, piece in enumerate(pieces)]
 
 
-def classes_of(names: Sequence[str], known: Mapping[str, str]) -> list[str | None]:
-    """Return the class of each picture, None if there is none. Pictures are found by name, without the suffix, or
+def classes_of(names: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Return picture -> class, for those that have one. Pictures are found by their names, without the suffix, or
     without their folders: whichever finds the most."""
     paths = [PurePosixPath(name) for name in names]
     ways = (names, [str(path.with_suffix("")) for path in paths], [p.name for p in paths], [p.stem for p in paths])
-    found = [[known.get(key) for key in keys] for keys in ways]
-    return max(found, key=lambda labels: sum(label is not None for label in labels))
+    found = [{name: known[key] for name, key in zip(names, keys, strict=True) if key in known} for keys in ways]
+    return max(found, key=len)
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,8 @@ reason, unless the user gives a range. Color profiles are not applied.
 import io
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from stat import S_ISREG
@@ -43,6 +44,7 @@ class Treatment:
         size: pixels per side of the result, or HEIGHTxWIDTH; None keeps the sides of the picture.
         channels: "gray" (luma, ITU-R BT.601), "color", "alpha" (color, and transparency as a fourth channel), or
             "auto": one channel if all three are the same.
+        behind: the color behind transparent pixels, if it is not the background.
         background: the color behind transparent pixels, and around padded pictures.
         fit: how a picture gets these proportions. "crop" keeps the largest centered part, "pad" keeps everything and
             adds background, "stretch" changes the proportions.
@@ -56,10 +58,11 @@ class Treatment:
 
     size: int | str | None
     channels: Channels = "auto"
-    background: Background | Literal["gray"] = "white"
+    background: Background = "white"
     fit: Fit = "crop"
     range: tuple[float, float] | None = None
     half: Literal["", "left", "right"] = ""
+    behind: Literal["gray"] | None = None
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,6 +85,7 @@ class Treatment:
         words += [self.fit] if self.fit != "crop" else []
         words += [f"{self.range[0]!r}_{self.range[1]!r}"] if self.range else []
         words += [self.half] if self.half else []
+        words += [f"{self.max_pixels}px"] if self.max_pixels else []
         return "-".join(words)
 
 
@@ -92,12 +96,12 @@ class Broken(Exception):
 @cache
 def suffixes() -> frozenset[str]:
     """Return the suffixes of the files that can be decoded here, in lower case and with the dot."""
-    formats = _formats()  # first: it registers suffixes
-    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in formats)
+    able = formats()  # first: it registers suffixes
+    return frozenset(suffix for suffix, form in Image.registered_extensions().items() if form in able)
 
 
 @cache
-def _formats() -> tuple[str, ...]:
+def formats() -> tuple[str, ...]:
     """Return those of ``FORMATS`` that this Pillow has, in the order in which it tries them."""
     Image.init()
     with suppress(ImportError):
@@ -122,6 +126,18 @@ def read(path: str) -> bytes:
         if found.st_size > _LARGEST:
             raise Broken(f"it is larger than {_LARGEST >> 30} GiB")
         return file.read(found.st_size) or b""
+
+
+@contextmanager
+def allowing(max_pixels: int | None) -> Iterator[None]:
+    """Within the block, pictures of up to so many pixels can be read; None for Pillow's limit."""
+    before = Image.MAX_IMAGE_PIXELS
+    if max_pixels:
+        Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)  # Pillow warns above this and refuses twice as many
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def pages(path: str) -> list[int]:
@@ -153,10 +169,8 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
     """
     if not content:
         raise Broken("it is empty")
-    if how.max_pixels:
-        Image.MAX_IMAGE_PIXELS = -(-how.max_pixels // 2)  # Pillow warns above this and refuses twice as many
     try:
-        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+        with Image.open(io.BytesIO(content), formats=formats()) as image:
             if page:
                 image.seek(page)
             if how.size is not None:
@@ -212,7 +226,7 @@ def _eight_bits(image: Image.Image, how: Treatment) -> Image.Image:
         image = image.convert("RGBA")
         if how.channels == "alpha":
             return image
-        return Image.alpha_composite(Image.new("RGBA", image.size, how.background), image).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, how.behind or how.background), image).convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
@@ -230,7 +244,7 @@ def is_wide(width: int, height: int) -> bool:
 def is_wide_file(path: str) -> bool | None:
     """Return whether the picture in a file is wide; None if it cannot be read. Pixels are not decoded."""
     try:
-        with Image.open(io.BytesIO(read(path)), formats=_formats()) as image:
+        with Image.open(io.BytesIO(read(path)), formats=formats()) as image:
             return is_wide(*_upright(image).size)
     except Exception:  # as in decode(), which says why
         return None

@@ -24,7 +24,7 @@ from ganzoo.images import from_bytes, on_white
 from ganzoo_images import classes, options
 from ganzoo_images.archives import folder_of
 from ganzoo_images.cache import Cache, Decoded, default_folder
-from ganzoo_images.decode import Broken, Channels, Treatment, decode
+from ganzoo_images.decode import Broken, Channels, Treatment, allowing, decode
 from ganzoo_images.levels import measured
 from ganzoo_images.listing import Source, counts, file_of, find, with_pages
 from ganzoo_images.lite0 import default_extractor
@@ -83,7 +83,7 @@ class Pictures(Dataset):
         """Return a picture treated as those of the dataset were, see ``Dataset.decode_input``."""
         if len(field.shape) != 3 or field.shape[0] not in (1, 3):
             raise ValueError(f"a picture has the shape (1 or 3, height, width), not {field.shape}")
-        how = {name: options[name] for name in ("background", "fit", "range") if name in options}
+        how = {name: options[name] for name in ("background", "behind", "fit", "range") if name in options}
         _, height, width = field.shape
         channels: Channels = "gray" if field.shape[0] == 1 else "color"
         size = f"{height}x{width}" if min(height, width) > 0 else None
@@ -160,23 +160,23 @@ class Folder(Pictures):
         chosen, top = _of_split(sources, split, root)
         left_out = [f"{len(sources) - len(chosen):,} in other splits"] if len(chosen) < len(sources) else []
         known = classes.find(root, labels)
-        of = dict(zip(chosen, classes.classes_of([source.name for source in chosen], known), strict=True))
+        labeled = classes.classes_of([source.name for source in sources], known)
         if known:
-            chosen = [source for source in chosen if of[source] is not None]
-            left_out += [f"{len(of) - len(chosen):,} without a label"] if len(chosen) < len(of) else []
+            count, chosen = len(chosen), [source for source in chosen if source.name in labeled]
+            left_out += [f"{count - len(chosen):,} without a label"] if len(chosen) < count else []
             if not chosen:
-                raise UsageError(f"data.labels: none of the {len(of):,} pictures in {root} is in the file of labels.")
+                raise UsageError(f"data.labels: none of the {count:,} pictures in {root} is in the file of labels.")
         left_out += [counts(others)] if others else []
         if left_out:
             warn(f"{root}: these files are left out: {', '.join(left_out)}.")
-        labeled = {source.name: label or "" for source, label in of.items()}
-        chosen = with_pages(chosen) if pages == "all" else chosen
-        if range == "measured":
-            how = replace(how, range=measured(chosen, root))
+        with allowing(max_pixels):
+            chosen = with_pages(chosen) if pages == "all" else chosen
+            if range == "measured":  # over all splits, so that they have the same levels
+                how = replace(how, range=measured(with_pages(sources) if pages == "all" else sources, root))
         decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
         found: Tensor | None
         if known:
-            found, class_names = classes.numbered([labeled[file_of(name)] for name in decoded.names], known.values())
+            found, class_names = classes.numbered([labeled[file_of(name)] for name in decoded.names], labeled.values())
         else:
             listed = [source.name.partition("/")[2] for source in sources] if top else []
             found, class_names = classes.of_subfolders([n.removeprefix(top) for n in decoded.names], root, listed)

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from ganzoo import UsageError
-from ganzoo_images.decode import read
+from ganzoo_images.decode import formats, read
 from ganzoo_images.listing import Source
 from ganzoo_images.progress import counting, say
 
@@ -38,7 +38,7 @@ def measured(sources: Sequence[Source], root: Path) -> tuple[float, float]:
 def _levels(source: Source) -> list[float]:
     """Return the least and the greatest level of a picture, or nothing."""
     try:
-        with Image.open(io.BytesIO(read(source.path))) as image:
+        with Image.open(io.BytesIO(read(source.path)), formats=formats()) as image:
             image.seek(source.page)
             if image.mode[0] not in "IF":
                 return []

@@ -117,7 +117,7 @@ class Masked(Folder):
 
     @classmethod
     def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
-        return super().decode_input(content, field, {**options, "background": "gray"})
+        return super().decode_input(content, field, {**options, "behind": "gray"})
 
     def _with_hole(self, image: Tensor, stored: Tensor) -> Tensor:
         """Return images (n, C, H, W) with a hole in each. ``stored`` are their bytes, which may decide where."""

@@ -48,6 +48,7 @@ class TableDataset(TensorDataset):
 
     Attributes:
         columns: what is in a row.
+        split: which rows these are.
         target_column: the column that is predicted from the others, to measure how useful samples are.
         train_rows, test_rows: the rows for training, and a random tenth that is kept for metrics, (n, units) each.
     """
@@ -61,6 +62,7 @@ class TableDataset(TensorDataset):
         generator = torch.Generator().manual_seed(SEED)
         shuffled = rows[torch.randperm(len(rows), generator=generator)]
         held = max(1, len(rows) // 10)
+        self.split = split
         self.test_rows, self.train_rows = shuffled[:held], shuffled[held:]
         chosen = {"train": self.train_rows, "test": self.test_rows, "all": shuffled}[split]
         super().__init__({"row": chosen}, meta={"row": meta_of(self.columns, text.delimiter)})
@@ -118,7 +120,9 @@ class Table(TableDataset):
         text = _chosen(read(path, delimiter=delimiter, encoding=encoding, header=header), columns, drop)
         for name in categorical:
             _known("data.categorical", name, text.names)
-        super().__init__(text, Rules(categorical, max_categories, max_modes, missing), split, target)
+        super().__init__(
+            text, Rules(categorical, max_categories, max_modes, missing, thousands=text.delimiter == ","), split, target
+        )
 
 
 class Gapminder(TableDataset):

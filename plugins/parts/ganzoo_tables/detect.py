@@ -47,6 +47,10 @@ class Rules:
     max_categories: int = 100
     max_modes: int = 10
     missing: Collection[str] = ()
+    thousands: bool = False  # commas are between thousands: in a file with commas between its columns
+
+
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]+)?")
 
 
 @dataclass
@@ -72,6 +76,8 @@ def find(name: str, texts: list[str], rules: Rules) -> Found:
     """Return what a column is."""
     own = {text.lower() for text in rules.missing}
     texts = ["" if text.lower() in own else text for text in texts]
+    if rules.thousands and all(_THOUSANDS.fullmatch(text) or "," not in text for text in texts):
+        texts = [text.replace(",", "") if _THOUSANDS.fullmatch(text) else text for text in texts]
     present = [text for text in texts if text.lower() not in MISSING]
     if len(set(texts)) == 1 or not present:
         return Found(Constant(name, texts[0] if present else ""), torch.empty(len(texts), 0))

@@ -8,6 +8,7 @@ The distance of rows: Gower, "A General Coefficient of Similarity and Some of It
 """
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,11 +24,15 @@ _MOST = 50_000  # training rows that samples are compared with
 
 
 class OfTables(Metric):
-    """A metric for tables."""
+    """A metric for tables. One that needs rows which no model was trained on sets ``unseen``."""
+
+    unseen: ClassVar[bool] = False
 
     def check(self, dataset: Dataset) -> None:
         if not isinstance(dataset, TableDataset):
             raise ValueError("it is for tables, such as the dataset table")
+        if self.unseen and dataset.split == "all":
+            raise ValueError("it needs rows that no model was trained on, and data.split = 'all' leaves none")
 
 
 def table_of(samples: Samples) -> TableDataset:
@@ -98,6 +103,8 @@ class ClosestRecords(OfTables):
     - ``identical``: the share of samples that are a training row, value for value. Its details have the share of the
       test rows for comparison.
     """
+
+    unseen = True
 
     def measure(self, fake: Samples, real: Samples) -> Mapping[str, Score]:
         dataset = table_of(fake)

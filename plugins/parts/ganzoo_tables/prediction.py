@@ -32,6 +32,8 @@ class TSTR(OfTables):
     - ``trtr``: the same if it is trained on as many real rows: what ``tstr`` could reach.
     """
 
+    unseen = True
+
     def __init__(
         self,
         *,
