@@ -36,7 +36,7 @@ class TrainingState:
     Attributes:
         step: number of steps done.
         moves: player -> number of steps in which it has moved.
-        scalars: those since the previous tick.
+        scalars: those collected since scalars were last logged.
         seconds: seconds spent training, over all sessions.
         saved_step: step of the last checkpoint; None before the first.
         accept_new_data: whether a resume accepts a dataset other than the checkpoint's, if the networks fit it.
