@@ -9,7 +9,7 @@ from ganzoo import options, randomness
 from ganzoo.data import Dataset
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.evaluation import draw, stored
-from ganzoo.evaluation.evaluator import MOST
+from ganzoo.evaluation.evaluator import MOST, by_table
 from ganzoo.evaluation.results import Result
 from ganzoo.evaluation.sets import Sets
 from ganzoo.evaluation.stored import SampleSet
@@ -86,11 +86,8 @@ def save_stats(source: Path, out: Path, how: Request) -> tuple[SampleSet, dict[s
 
 
 def _evaluator(zoo: Zoo, one: SampleSet, other: SampleSet, how: Request, defaults: Dataset | None) -> Sets:
-    tables: dict[str, dict[str, Any]] = {}
-    for path, value in how.settings.items():
-        table, _, name = path.partition(".")
-        if table != "data":
-            tables.setdefault(table, {})[name] = value
+    tables = by_table(how.settings)
+    tables.pop("data", None)
     return Sets(
         zoo,
         one,
@@ -111,7 +108,7 @@ def _sets(zoo: Zoo, paths: Sequence[Path], how: Request) -> list[SampleSet]:
     for path in paths:
         if not path.exists():
             raise UsageError(f"{path} does not exist. Give run directories, folders of pictures, or files of features.")
-    changes = {path.removeprefix("data."): value for path, value in how.settings.items() if path.startswith("data.")}
+    changes = by_table(how.settings).get("data", {})
     others = [path for path in paths if not _is_run(path)]
     if how.real and len(others) == len(paths):
         raise UsageError("--real takes the real samples of a run, and there is no run here. Leave it out.")
