@@ -1,4 +1,4 @@
-"""What the kernel distance and precision say about 356 pictures that are worse than real ones in a known way: the table
+"""What the kernel distance and precision say about 382 pictures that are worse than real ones in a known way: the table
 'Few pictures' in docs/evaluation.md.
 
     python benchmarks/small_sets.py
@@ -17,7 +17,7 @@ ZOO = Zoo()
 
 
 def sides() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """Return the real pictures, and name -> the changed ones, uint8 (356, 3, 64, 64)."""
+    """Return the real pictures, and name -> the changed ones, uint8 (382, 3, 64, 64)."""
     emoji = ZOO.part("data", "emoji").load()
     train, test = (emoji(split=split).tensors()["image"] for split in ("train", "test"))
     n, rng = len(test), torch.Generator().manual_seed(0)

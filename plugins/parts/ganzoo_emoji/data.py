@@ -3,9 +3,8 @@
 Source: every fully qualified emoji of Unicode Emoji 15.0, drawn with the font Noto Color Emoji 2.042 on white; see
     emoji/LICENSE.md.
 
-An emoji with skin tones is up to 26 pictures. All of them are in the same split, so the test pictures show emoji that
-the training never saw. The exceptions are three whose names are irregular (such as "woman: beard"): without a skin tone
-they are in the other split.
+An emoji with skin tones is up to 26 pictures. All of them are in the same split, so the validation and test pictures
+show emoji that the training never saw. Of every ten emoji, the ninth is for validation and the tenth for the test.
 """
 
 import csv
@@ -25,7 +24,8 @@ SIZE = 64  # pixels per side
 SHA256 = "6077ae440c202c147fe87eb0a2c2ac48bfb5f4738eebf1836dd05dfa4d87b1d4"
 """Of the unpacked pictures, uint8 (3655, 64, 64, 3)."""
 
-_HELD_OUT = 10  # every tenth emoji is a test picture
+_TENTH = {"train": range(8), "validation": (8,), "test": (9,)}
+"""split -> the emoji of every ten that it has."""
 
 
 class Emoji(TensorDataset):
@@ -33,17 +33,21 @@ class Emoji(TensorDataset):
 
     metrics = ("kd", "fd", "prdc", "authenticity-pyramid")
     eval_options: ClassVar = {"split": "test"}
+    validation_options: ClassVar = {"split": "validation"}
 
     def __init__(
         self,
         *,
-        split: Annotated[Literal["train", "test"], Option("3,299 training or 356 test pictures")] = "train",
+        split: Annotated[
+            Literal["train", "validation", "test"], Option("2,891 training, 382 validation or 382 test pictures")
+        ] = "train",
         size: Annotated[Literal[64, 32], Option("Pixels per side")] = 64,
     ) -> None:
         groups, names = _read_names()
-        kinds = [re.sub(r"[:,] [a-z-]+ skin tone", "", name) for name in names]
-        test = set(list(dict.fromkeys(kinds))[_HELD_OUT - 1 :: _HELD_OUT])
-        rows = [row for row, kind in enumerate(kinds) if (kind in test) == (split == "test")]
+        # "woman: beard", "woman: dark skin tone, beard": the skin tone takes the place after the colon.
+        kinds = [re.sub(r"[:,] [a-z-]+ skin tone", "", name).replace(":", ",") for name in names]
+        position = {kind: number for number, kind in enumerate(dict.fromkeys(kinds))}
+        rows = [row for row, kind in enumerate(kinds) if position[kind] % 10 in _TENTH[split]]
         images = _read_pictures()[rows].permute(0, 3, 1, 2).contiguous()  # (n, 3, 64, 64)
         if size != SIZE:
             images = _halved(images)
