@@ -8,9 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from ganzoo import distributed
 from ganzoo.errors import UsageError, nearest, warn
 from ganzoo.recipes import LISTS, PARTS, Recipe
 from ganzoo.run import Run
+from ganzoo.runs import together
 from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
 from ganzoo.training import initial, processes
@@ -93,9 +95,19 @@ def train(
         Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
             later.
     """
-    processes.check_single()
+    processes.check_loader()
     _check_names("train", options, TrainOptions)
-    zoo = zoo or Zoo()
+    with distributed.launched():
+        return _train(recipe, out, init, zoo or Zoo(), options)
+
+
+def _train(
+    recipe: str | PathLike[str] | Recipe,
+    out: str | PathLike[str] | None,
+    init: str | PathLike[str] | None,
+    zoo: Zoo,
+    options: TrainOptions,
+) -> Run:
     source = initial.read(Path(init)) if init is not None else None
     dataset = None
     if (data := options.pop("data", None)) is None:
@@ -106,14 +118,18 @@ def train(
             needed = needed_fields(zoo, adapt(original, **options))
             pairs.append((original, adapt(with_data(zoo, original, data, needed), **options)))
         chosen, dataset = nearest_recipe(zoo, pairs)
+    path = Path(out) if out is not None else None
+    if again := together.interrupted(path, chosen.name):
+        return resume(again, zoo=zoo)
     experiment = build(zoo, chosen, dataset)
     origin = initial.initialize(experiment.model, source) if source else None
     state = TrainingState(experiment)
     state.origin = origin
+    _check_equal(state)
     dry_run(state)
     if origin:
         print(initial.in_words(origin), file=sys.stderr, flush=True)
-    with RunDirectory.create(Path(out) if out is not None else None, state.experiment.recipe) as directory:
+    with together.created(path, state.experiment.recipe) as directory:
         Trainer(state, directory, zoo).run()
     return _finished(directory, state, zoo)
 
@@ -141,12 +157,15 @@ def resume(
         Interrupted: Ctrl-C or SIGTERM. The step was finished and saved, unless a second signal came more than a second
             later.
     """
-    processes.check_single()
+    processes.check_loader()
     _check_names("resume", options, ResumeOptions)
-    zoo = zoo or Zoo()
-    run = RunDirectory.open(Path(directory))
-    with run.locked():
-        saved = newest_checkpoint(run)  # first: without one, nothing is changed
+    with distributed.launched():
+        return _resume(Path(directory), accept_new_data, zoo or Zoo(), options)
+
+
+def _resume(directory: Path, accept_new_data: bool, zoo: Zoo, options: ResumeOptions) -> Run:
+    with together.opened(directory) as run:
+        saved = distributed.from_first(lambda: newest_checkpoint(run))  # first: without one, nothing is changed
         if saved and not saved.complete:
             command = shlex.join(["ganzoo", "run", str(run.path / RECIPE), "--init", str(run.path)])
             raise UsageError(
@@ -160,6 +179,7 @@ def resume(
             if saved and not accept_new_data:
                 changed_data(saved.rest, facts_of(experiment.dataset), accept=False, step=saved.step)
             raise
+        _check_equal(state)
         known = len(saved.rest.get("changes", [])) if saved else 0
         if saved:
             state.accept_new_data = accept_new_data or accepted(run.status.get("changes"), state.stream.facts)
@@ -201,6 +221,12 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
     if "epochs" in given:
         train.pop("steps", None)  # steps would override epochs
     return replace(recipe, train={**train, **given})
+
+
+def _check_equal(state: TrainingState) -> None:
+    """Refuse to train with several processes that were not given the same."""
+    distributed.check_equal("the recipe", state.experiment.recipe.train)
+    distributed.check_equal("the data", state.stream.facts)
 
 
 def _check_names(function: str, options: Iterable[str], known: type) -> None:

@@ -1,9 +1,11 @@
 """The command line: one file per command, imported when it is called. Nothing here imports torch."""
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from importlib import import_module
 from typing import Any, NoReturn
@@ -52,6 +54,8 @@ class Commands(click.Group):
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             ctx.fail(f"Unknown command {args[0]!r}. {nearest(args[0], self.list_commands(ctx))}")
         self.called = args[0]
+        if args[0] not in _TRAINING and os.environ.get("WORLD_SIZE", "1") != "1" and "RANK" in os.environ:
+            ctx.fail(f"{args[0]} runs in one process. Start it without the launcher.")
         return super().resolve_command(ctx, args)
 
 
@@ -70,6 +74,8 @@ def _set_debug(ctx: click.Context, parameter: click.Parameter, value: bool) -> N
 
 
 _shown: list[bool] = []  # not empty: --debug was given
+
+_TRAINING = ("run", "resume")  # in several processes, if a launcher starts them
 
 _IN_FILES = ("run", "resume", "reproduce", "sample", "export", "new")  # their results are not on standard output
 
@@ -97,7 +103,8 @@ def invoke(args: Sequence[str] | None = None) -> int:
     _shown.clear()
     vars(cli).pop("zoo", None)  # it may have changed since the last call in this process
     try:
-        result: Any = cli.main(args=args, prog_name="ganzoo", standalone_mode=False)
+        with _processes():
+            result: Any = cli.main(args=args, prog_name="ganzoo", standalone_mode=False)
         return result if type(result) is int else 0
     except SystemExit:  # a command of a plugin decides itself
         raise
@@ -112,6 +119,15 @@ def invoke(args: Sequence[str] | None = None) -> int:
         if _shown:
             traceback.print_exc()
         return _report(error)
+
+
+def _processes() -> AbstractContextManager[None]:
+    """Join the other processes if a launcher such as torchrun started several: only one prints."""
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return nullcontext()
+    from ganzoo import distributed
+
+    return distributed.launched()
 
 
 def _report(error: BaseException) -> int:

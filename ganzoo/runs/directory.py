@@ -22,13 +22,15 @@ from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from torch import Tensor
 
-from ganzoo import recipes
+from ganzoo import distributed, images, recipes
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.events import Alarm, RunInfo, Tick
 from ganzoo.files import TEMPORARY, make_folder, remove_folders, write_atomically
 from ganzoo.recipes import Recipe
 from ganzoo.runs import checkpoint, records
+from ganzoo.runs.checkpoint import Checkpoint
 from ganzoo.runs.records import Record
 
 RECIPE = "recipe.toml"
@@ -134,6 +136,7 @@ class RunDirectory:
             "total_steps": info.total_steps,
             "seconds": round(seconds, 3),
             **history,
+            **({"launch": launch} if (launch := distributed.launch_id()) else {}),
             "started": before.get("started", now),
             "updated": now,
             "seed": info.recipe.train["seed"],
@@ -179,6 +182,16 @@ class RunDirectory:
     def read_records(self) -> list[Record]:
         """Return the records of evaluations.jsonl, oldest first."""
         return records.read(self.path)
+
+    def save(self, saved: Checkpoint, keep: int, spare: int | None) -> Path:
+        """Write a checkpoint and return its path; see ``checkpoint.save``."""
+        return checkpoint.save(self.checkpoints, saved, keep, spare)
+
+    def write_pictures(self, pictures: Mapping[str, Tensor], step: int) -> None:
+        """Write a grid of each picture batch, float32 (N, C, H, W) in [-1, 1], as PNG."""
+        self.samples.mkdir(exist_ok=True)
+        for name, batch in pictures.items():
+            images.save(images.grid(batch), self.picture(name, step))
 
     def picture(self, name: str, step: int) -> Path:
         """Return the path of a picture of that step."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset as TorchDataset
 
-from ganzoo import randomness
+from ganzoo import distributed, randomness
 from ganzoo.data import Batch, Dataset
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.training import identity, processes
@@ -21,7 +21,7 @@ from ganzoo.training.signals import sigint_ignored
 
 
 class BatchStream:
-    """Draws batches from a dataset.
+    """Draws batches from a dataset. With several processes, each gets its share of every batch.
 
     Args:
         dataset: where batches come from.
@@ -34,8 +34,8 @@ class BatchStream:
         cached: the stored tensors on the device, or None if the data are streamed.
 
     Raises:
-        UsageError: a batch is larger than the dataset, or ``cache_on_device = "always"`` and the data are not in
-            memory, or each worker would run the script again.
+        UsageError: a batch is larger than the dataset or cannot be shared by the processes, or ``cache_on_device =
+            "always"`` and the data are not in memory, or each worker would run the script again.
     """
 
     def __init__(
@@ -43,6 +43,11 @@ class BatchStream:
     ) -> None:
         self.dataset, self.fields, self.device = dataset, frozenset(fields), device
         self.batch_size, self.seed, self.num_workers = settings.batch_size, settings.seed, settings.num_workers
+        if self.batch_size % distributed.world_size():
+            raise UsageError(
+                f"train.batch_size = {self.batch_size} cannot be shared by {distributed.world_size()} processes; set "
+                "it to a multiple."
+            )
         self.steps_per_epoch = len(dataset) // self.batch_size
         if not self.steps_per_epoch:
             raise UsageError(
@@ -115,11 +120,13 @@ class BatchStream:
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def _indices(self, step: int) -> Iterator[Tensor]:
-        """Yield the indices of the examples for each step after ``step``; every epoch has an order of its own."""
+        """Yield the indices of this process's examples for each step after ``step``; every epoch has an order of its
+        own."""
         epoch, done = divmod(step, self.steps_per_epoch)
         device = "cpu" if self.cached is None else self.device
         while True:
-            yield from self.order(epoch).to(device).split(self.batch_size)[done : self.steps_per_epoch]
+            batches = self.order(epoch).to(device).split(self.batch_size)[done : self.steps_per_epoch]
+            yield from map(distributed.share, batches)
             epoch, done = epoch + 1, 0
 
     def _needed(self, stored: Batch) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ganzoo import options, randomness
+from ganzoo import distributed, options, randomness
 from ganzoo.augmentation import Augmentation, augment
 from ganzoo.data import Dataset, Field
 from ganzoo.errors import UsageError, unknown, warn
@@ -193,6 +193,8 @@ def choose_device(name: str) -> torch.device:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(device for device, there in available.items() if there)
+    if name == "cuda" and distributed.world_size() > 1:
+        name = f"cuda:{distributed.local_rank()}"
     kind, colon, number = name.partition(":")
     if kind not in available or (colon and kind != "cuda") or (colon and not number.isdecimal()):
         raise unknown("device", name, (*available, "auto"))

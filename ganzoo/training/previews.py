@@ -8,6 +8,7 @@ from ganzoo import images, randomness
 from ganzoo.data import Batch
 from ganzoo.errors import UsageError
 from ganzoo.runs.directory import RunDirectory
+from ganzoo.training.eval_mode import eval_mode
 from ganzoo.training.state import TrainingState
 
 
@@ -15,13 +16,13 @@ def fixed_batch(state: TrainingState) -> Batch:
     """Return the real batch and the latents that all pictures of this run are made from."""
     real = state.stream.fixed_examples(state.settings.sample_count)
     rng = randomness.generator(state.settings.seed, "pictures", device=state.experiment.device)
-    with state.eval_mode():
+    with eval_mode(state):
         return {**real, **state.model.generator_inputs(real, rng)}
 
 
 def preview(state: TrainingState, fixed: Batch) -> dict[str, Tensor]:
     """Return the model's preview of the fixed batch, float32 on the CPU."""
-    with state.eval_mode():
+    with eval_mode(state):
         return {name: value.detach().float().cpu() for name, value in state.model.preview(fixed).items()}
 
 
@@ -48,9 +49,6 @@ def save_pictures(
     """Write a PNG of each preview that can be drawn, and return these pictures, float32 (N, C, H, W) in [-1, 1].
     ``real`` never changes, so it is written the first time only."""
     pictures = {name: drawn for name, value in previews.items() if (drawn := draw(state, value)) is not None}
-    if pictures:
-        directory.samples.mkdir(exist_ok=True)
-    for name, value in pictures.items():
-        if name != "real" or first:
-            images.save(images.grid(value), directory.picture(name, state.step))
+    if written := {name: drawn for name, drawn in pictures.items() if name != "real" or first}:
+        directory.write_pictures(written, state.step)
     return pictures

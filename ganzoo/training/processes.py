@@ -2,7 +2,6 @@
 
 import ast
 import multiprocessing
-import os
 import sys
 from pathlib import Path
 from traceback import walk_stack
@@ -12,22 +11,10 @@ from ganzoo.errors import UsageError
 _GUARD = "Put the code that trains under \"if __name__ == '__main__':\", or set train.num_workers to 0"
 
 
-def check_single() -> None:
-    """Refuse to train in one of several processes that a launcher started, since each would train the same run.
-
-    A loader process that runs an unguarded script again ends here, with one sentence.
-
-    Raises:
-        UsageError: ``RANK`` is set, and ``WORLD_SIZE`` is above 1.
-    """
+def check_loader() -> None:
+    """End a loader process that runs an unguarded script again, with one sentence."""
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a process that multiprocessing prepares
         sys.exit(f"ganzoo: a loader process runs the script again. {_GUARD}.")
-    size = os.environ.get("WORLD_SIZE", "")
-    if "RANK" in os.environ and size.isascii() and size.isdecimal() and int(size[:9]) > 1:
-        raise UsageError(
-            f"ganzoo trains in one process, but a launcher such as torchrun started {size[:9]} (WORLD_SIZE), and each "
-            "would train the same run. Start ganzoo without the launcher."
-        )
 
 
 def check_script() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ganzoo import distributed
+
 RESERVED = ("step", "epoch", "seconds", "images_per_second", "alarm")
 """The other entries of a line of metrics.jsonl; no scalar can have one of these names."""
 
@@ -67,7 +69,7 @@ class ScalarBuffer:
         if not self._entries:
             return
         entries, self._entries = self._entries, []
-        values: list[float] = torch.stack([value.float() for _, _, value in entries]).tolist()
+        values: list[float] = distributed.average(torch.stack([value.float() for _, _, value in entries])).tolist()
         for (step, name, _), value in zip(entries, values, strict=True):
             if not math.isfinite(value):
                 raise NonFinite(name, step, value)

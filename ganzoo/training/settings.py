@@ -43,4 +43,7 @@ class TrainSettings:
     cache_on_device: Annotated[
         Literal["auto", "always", "never"], Option("Keep an in-memory dataset on the device; auto: if it fits")
     ] = "auto"
+    sync_batch_norm: Annotated[
+        bool, Option("With several processes: whether batch normalization uses the whole batch, not each one's share")
+    ] = True
     num_workers: Annotated[int, Option("Processes that load an uncached dataset", ge=0, le=256)] = 0

@@ -1,5 +1,6 @@
 """Signals: a run that is asked to stop finishes its step and saves; so do its worker processes."""
 
+import os
 import signal
 import threading
 import time
@@ -7,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
+
+from ganzoo import distributed
 
 _STOPPING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -30,6 +33,17 @@ def deferred_signals() -> Iterator[list[int]]:
 
     with _handled_by(catch, [s for s in _STOPPING if signal.getsignal(s) != signal.SIG_IGN]):
         yield caught
+
+
+def stop_signal(caught: list[int]) -> int:
+    """Return the signal at which training stops after this step; 0 if there is none. Several processes stop together.
+    If their launcher is gone, they stop as if the terminal had been closed."""
+    number = caught[0] if caught else 0
+    if distributed.world_size() == 1:
+        return number
+    if not number and os.getppid() != distributed.launcher():
+        number = signal.SIGHUP
+    return distributed.largest(number)
 
 
 def sigint_ignored() -> AbstractContextManager[None]:

@@ -1,7 +1,6 @@
 """The state of a run (networks, players, random generators, position), and the training step that changes it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -9,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganzoo import randomness
+from ganzoo import distributed, randomness
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError
 from ganzoo.loss import Terms, TrainingPart, Turn
 from ganzoo.model import Model
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
-from ganzoo.training import identity, part_state
+from ganzoo.training import batch_norm, identity, part_state, shares
 from ganzoo.training.batches import BatchStream
 from ganzoo.training.ema import EMA
 from ganzoo.training.experiment import Experiment
@@ -69,6 +68,8 @@ class TrainingState:
         }
         self.reports_scores = False
         self.phases = sorted({0, *chain.from_iterable(part.phases for part in parts)})
+        if distributed.world_size() > 1 and self.settings.sync_batch_norm:
+            batch_norm.synchronize(self.model)
         self.players = build_players(self.model, experiment.optimizers)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
         self.rng = randomness.generator(seed, "noise", device=device)
@@ -82,7 +83,7 @@ class TrainingState:
         self.best: dict[str, Any] | None = None
         self.total_steps = self.settings.steps or self.settings.epochs * self.stream.steps_per_epoch
         with randomness.preserved():
-            randomness.seed_global(randomness.derive(seed, "global"))
+            randomness.seed_global(shares.global_seed(seed))
             self.global_random = randomness.global_state()
 
     def train_step(self, step: int, real: Batch, buffer: ScalarBuffer, log_gradients: bool = False) -> None:
@@ -97,7 +98,8 @@ class TrainingState:
         """
         self.at(step)
         due = [turn for turn in self.turns if turn.due(step)]
-        shared = self.loss.prepare_step(self.model, real, {turn.player for turn in due}, self.rng)
+        with shares.of_latents(self.model):
+            shared = self.loss.prepare_step(self.model, real, {turn.player for turn in due}, self.rng)
         moved: set[str] = set()
         for number, turn in enumerate(due, start=1):
             self.playing = turn
@@ -127,6 +129,8 @@ class TrainingState:
                     self._move(step, turn, terms, buffer, log_gradients, retain_graph=True)
                 self._after(penalty.after)
         self.playing = None
+        if distributed.world_size() > 1 and not self.settings.sync_batch_norm:
+            batch_norm.average_statistics(self.model)
         if self.ema:
             self.ema.update(step)
 
@@ -147,8 +151,9 @@ class TrainingState:
         if scores and self.score_listeners:
             self.reports_scores = True
             with torch.no_grad():
+                real, fake = map(distributed.gather, scores)
                 for part in self.score_listeners.values():
-                    found |= part.observe_scores(*scores) or {}
+                    found |= part.observe_scores(real, fake) or {}
         return found
 
     def _move(
@@ -164,6 +169,7 @@ class TrainingState:
         reduce(torch.add, terms.losses.values()).backward(inputs=learning, retain_graph=retain_graph)
         if all(parameter.grad is None for parameter in learning):
             raise ValueError(f"{', '.join(terms.losses)}: no parameter of {turn.player!r} has an effect on it")
+        distributed.average_gradients(learning)
         if log_gradients:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
         player.move(step, self.total_steps, turn.rate(max(1, step)) if turn.rate else 1.0)
@@ -201,7 +207,7 @@ class TrainingState:
         for name, value in self.model.state_dict().items():
             if value.is_floating_point() and not value.isfinite().all():
                 raise NonFinite(f"the weight {name}", self.step, float("nan"))
-        tensors, rest = randomness.global_state()
+        tensors, rest = shares.saved_random()
         trees = {f"optimizer.{name}": player.optimizer.state_dict() for name, player in self.players.items()}
         trees |= {path: part_state.saved(part) for path, part in self.experiment.training_parts.items()}
         trees |= {"rng": {**tensors, "noise": self.rng.get_state()}}
@@ -247,7 +253,7 @@ class TrainingState:
                 for key, tensor in self.ema.tensors.items():
                     tensor.copy_(saved.ema[key])
             self.rng.set_state(state["rng"].pop("noise"))
-            self.global_random = (state["rng"], saved.rest["random"])
+            self.global_random = shares.own_random(state["rng"], saved.rest["random"], self.settings.seed, saved.step)
             self.step, self.seconds, self.best = saved.step, saved.rest["seconds"], saved.rest["best"]
             self.changes = [*saved.rest.get("changes", []), *changes]
             self.origin = saved.rest.get("init")
@@ -277,18 +283,5 @@ class TrainingState:
         self.load_state_dict(saved)
         self.rollbacks = count
         self.rng = randomness.generator(seed, "noise", "rollback", count, device=self.experiment.device)
-        randomness.seed_global(randomness.derive(seed, "global", "rollback", count))
+        randomness.seed_global(shares.global_seed(seed, "rollback", count))
         self.global_random = randomness.global_state()
-
-    @contextmanager
-    def eval_mode(self) -> Iterator[None]:
-        """Within the block, set up the model for sampling: eval mode, no gradients, averaged weights if there are any.
-        On exit, restore everything, including the global random states."""
-        modes = {module: module.training for module in self.model.modules()}
-        self.model.eval()
-        try:
-            with randomness.preserved(), torch.no_grad(), self.ema.applied() if self.ema else nullcontext():
-                yield
-        finally:
-            for module, mode in modes.items():  # one by one: a model may keep a part of itself in eval mode
-                module.training = mode

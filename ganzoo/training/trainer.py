@@ -9,10 +9,11 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
-from ganzoo import console, randomness
+from ganzoo import console, distributed, randomness
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError, Interrupted, explained, format_error, shortage, warn
 from ganzoo.events import Alarm, RunInfo, Tick
@@ -21,9 +22,10 @@ from ganzoo.runs.checkpoint import Checkpoint
 from ganzoo.runs.directory import RunDirectory
 from ganzoo.training import previews
 from ganzoo.training.cadence import Cadence
+from ganzoo.training.eval_mode import eval_mode
 from ganzoo.training.observers import Observers, run_info
 from ganzoo.training.scalars import NonFinite
-from ganzoo.training.signals import deferred_signals
+from ganzoo.training.signals import deferred_signals, stop_signal
 from ganzoo.training.state import TrainingState
 from ganzoo.zoo import Zoo
 
@@ -45,7 +47,7 @@ class Trainer:
         self.state, self.directory, self.zoo = state, directory, zoo
         self.settings = state.settings
         self.cadence = Cadence(state.settings, state.stream.steps_per_epoch, state.total_steps)
-        self.resume_command = f"ganzoo resume {shlex.quote(str(directory.path))}"
+        self.resume_command = f"{distributed.command()} resume {shlex.quote(str(directory.path))}"
         self.info: RunInfo
         self.observers: Observers
 
@@ -67,7 +69,7 @@ class Trainer:
     def _session(self, signals: list[int], target: Checkpoint | None) -> Checkpoint | None:
         """Train from the current step, or from the checkpoint ``target`` after a rollback. Return None at the end, or
         the checkpoint to return to if an alarm asks for a rollback."""
-        state = self.state
+        state, folder = self.state, self.directory.checkpoints
         self.info = run_info(state, self.directory.path, target.step if target else state.step)
         self.observers = Observers()
         ending = ("failed", "")
@@ -75,10 +77,11 @@ class Trainer:
             if target:
                 state.roll_back(target)
                 self.directory.rewind(target.step, state.rollbacks)
-            if state.best and not checkpoint.path_of(self.directory.checkpoints, state.best["step"]).exists():
+            if state.best and not distributed.from_first(checkpoint.path_of(folder, state.best["step"]).exists):
                 state.best = None  # it has been removed since this checkpoint was written
             self._write_status("running", "")
-            self.observers.start(self.zoo, self.info)
+            if distributed.is_first():
+                self.observers.start(self.zoo, self.info)
             randomness.set_global_state(*state.global_random)
             if state.origin and state.saved_step is None:
                 self._save()  # so that the source is not needed again
@@ -91,7 +94,8 @@ class Trainer:
             ending = ("finished", "")
             return None
         except AlarmStop as stop:
-            saved = self._rollback_target(stop.alarm) if self.settings.on_collapse == "rollback" else None
+            find = partial(self._rollback_target, stop.alarm)
+            saved = distributed.from_first(find) if self.settings.on_collapse == "rollback" else None
             if saved:
                 ending = ("rolled back", f"to step {saved.step}, to continue with other noise: {stop.alarm.message}")
                 return saved
@@ -127,6 +131,8 @@ class Trainer:
         if isinstance(error, KeyboardInterrupt):  # a second signal: stop immediately
             reason = f"a second signal, in step {step + 1}; that step was not saved. {newest}"
             return reason, Interrupted(f"{reason} Continue with: {self.resume_command}", signal.SIGINT)
+        if isinstance(error, distributed.ProcessLost):
+            return str(error), distributed.ProcessLost(f"{error} {newest} Continue with: {self.resume_command}")
         if isinstance(error, OSError):
             what = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
             return f"step {step}: {what}.", GanzooError(
@@ -157,11 +163,11 @@ class Trainer:
         for step, real in enumerate(batches, start=state.step + 1):
             state.train_step(step, real, state.scalars, log_gradients=cadence.tick(step))
             state.step = step
-            if step < due and not signals:
+            stopping = stop_signal(signals)  # of any process; one that arrives from here on counts in the next step
+            if step < due and not stopping:
                 continue
 
             # Something is due: a tick, pictures, an evaluation, a checkpoint.
-            stopping = bool(signals)  # read once: a signal that arrives from here on takes effect after the next step
             state.scalars.collect()
             now = time.perf_counter()
             state.seconds = seconds_before + now - start_time
@@ -173,8 +179,8 @@ class Trainer:
             if fatal:
                 raise AlarmStop(fatal)
             if stopping and step < end:
-                name = signal.Signals(signals[0]).name
-                raise Interrupted(f"{name} at step {step}; saved. Continue with: {self.resume_command}", signals[0])
+                name = signal.Signals(stopping).name
+                raise Interrupted(f"{name} at step {step}; saved. Continue with: {self.resume_command}", stopping)
             began, due = began + time.perf_counter() - now, cadence.next_due(step)  # only steps count for the speed
             if cadence.tick(step):
                 since, began = step, time.perf_counter()
@@ -193,6 +199,7 @@ class Trainer:
         tick = Tick(step, epoch, self.cadence.ends_epoch(step), state.seconds, speed, scalars)
         self.directory.write_metrics(tick)
         alarms = [alarm for answer in self.observers.tell("on_tick", tick) for alarm in answer]
+        alarms = distributed.from_first(lambda: alarms)
         self._raise_alarms(alarms)
         fatal = next((alarm for alarm in alarms if alarm.fatal and settings.on_collapse != "warn"), None)
         if fatal and settings.on_collapse == "rollback":
@@ -213,7 +220,7 @@ class Trainer:
         evaluator = experiment.evaluator
         assert evaluator
         try:
-            with state.eval_mode():
+            with eval_mode(state):
                 results = evaluator.measure(state.model)
         except GanzooError as error:
             warn(f"step {state.step} could not be measured: {error}")
@@ -233,7 +240,7 @@ class Trainer:
     def _save(self) -> None:
         state = self.state
         spare = state.best["step"] if state.best else None
-        path = checkpoint.save(self.directory.checkpoints, state.state_dict(), self.settings.keep, spare)
+        path = self.directory.save(state.state_dict(), self.settings.keep, spare)
         state.saved_step = state.step
         self._write_status("running", "")
         self.observers.tell("on_checkpoint", state.step, path)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from ganzoo import Batch, Field, Loss, Option, Terms, Turn
+from ganzoo import Batch, Field, Loss, Option, Terms, Turn, distributed
 
 
 class CycleConsistency(Loss):
@@ -109,12 +109,13 @@ class ImagePool(nn.Module):
 
     def forward(self, fake: Tensor, rng: torch.Generator) -> Tensor:
         """Return what to show instead of images (n, *shape), and keep some of them."""
+        fake = distributed.gather(fake)  # so that all processes keep the same
         place = torch.randperm(self.size, generator=rng, device=rng.device)[: len(fake)]  # (m,)
         new, old, taken = fake[: len(place)], self.kept[place], self.taken[place]
         swap = taken & (torch.rand(len(place), generator=rng, device=rng.device) < 0.5)
         self.kept[place] = torch.where(_like(swap | ~taken, new), new, old)
         self.taken[place] = True
-        return torch.cat([torch.where(_like(swap, new), old, new), fake[len(place) :]])
+        return distributed.share(torch.cat([torch.where(_like(swap, new), old, new), fake[len(place) :]]))
 
     def allocate(self, shape: tuple[int, ...]) -> None:
         """Make room for images of a shape, without the batch dimension."""

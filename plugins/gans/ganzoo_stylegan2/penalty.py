@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganzoo import Batch, Every, Penalty, Weight
+from ganzoo import Batch, Every, Penalty, Weight, distributed
 
 
 class PathLength(Penalty):
@@ -35,7 +35,7 @@ class PathLength(Penalty):
         styles = model.styles(latent)  # (n, layers, d)
         lengths = path_lengths(model.synthesize(styles, latent), styles)  # (n,)
         with torch.no_grad():
-            mean = lengths.mean()
+            mean = distributed.average(lengths.mean())
             self.mean.copy_(torch.where(self.mean > 0, self.mean.lerp(mean, 0.01), mean))
         return (lengths - self.mean.clone()).square().mean()
 

@@ -1,0 +1,59 @@
+"""Batch normalization over several processes: with the statistics of the whole batch, or each with those of its share.
+
+Source: Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167, algorithm 1, over all samples of the batch. torch's
+    SyncBatchNorm needs a GPU and has no second derivative, which gradient penalties need.
+"""
+
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganzoo import distributed
+
+
+def synchronize(model: nn.Module) -> None:
+    """Make the batch normalizations of a model use the statistics of the whole batch while it is trained."""
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.forward = partial(_forward, module)  # type: ignore[method-assign]
+
+
+def average_statistics(model: nn.Module) -> None:
+    """Average the running statistics of a model over the processes, if each used those of its share."""
+    buffers = [
+        buffer
+        for module in model.modules()
+        if isinstance(module, _BatchNorm)
+        for buffer in (module.running_mean, module.running_var)
+        if buffer is not None
+    ]
+    if buffers:
+        means = distributed.average(torch.cat(buffers)).split([buffer.numel() for buffer in buffers])
+        torch._foreach_copy_(buffers, list(means))
+
+
+def _forward(module: _BatchNorm, x: Tensor) -> Tensor:
+    if not module.training:
+        return type(module).forward(module, x)
+    module._check_input_dim(x)
+    others = [0, *range(2, x.dim())]
+    n = x.numel() // x.shape[1] * distributed.world_size()
+    mean = x.mean(others)  # (C,)
+    variance = x.var(others, correction=0)
+    mean, square, variance = distributed.average(torch.stack([mean, mean.square(), variance])).unbind()
+    variance = variance + (square - mean.square()).clamp(min=0)  # within the shares, and between them
+    if module.track_running_stats and module.running_mean is not None and module.running_var is not None:
+        with torch.no_grad():
+            assert module.num_batches_tracked is not None
+            module.num_batches_tracked += 1
+            rate = module.momentum if module.momentum is not None else 1 / float(module.num_batches_tracked)
+            module.running_mean.lerp_(mean.to(module.running_mean.dtype), rate)
+            module.running_var.lerp_((variance * (n / max(1, n - 1))).to(module.running_var.dtype), rate)
+    scale = torch.rsqrt(variance + module.eps)
+    shift = -mean * scale
+    if module.affine:
+        scale, shift = scale * module.weight, shift * module.weight + module.bias
+    shape = [1, -1, *[1] * (x.dim() - 2)]
+    return torch.addcmul(shift.view(shape), x, scale.view(shape))
