@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 GROUPS = ("gans", "parts", "tools")
 
 LAYERS = (
-    {"errors", "words", "console", "guard", "toml", "options", "files", "randomness", "images"},
+    {"errors", "words", "console", "guard", "toml", "options", "files", "randomness", "images", "distributed"},
     {"recipes", "flat"},
     {"data", "model", "loss", "augmentation", "metric", "events"},
     {"parts", "evidence", "hookspecs", "zoo", "__init__"},

@@ -1,4 +1,4 @@
-"""A run trains in one process. Launchers that start several are refused, and so are scripts that loaders run again."""
+"""The processes of a run: a launcher may start one, and scripts that loaders would run again are refused."""
 
 import subprocess
 import sys
@@ -6,31 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import ganzoo as package
-from ganzoo.errors import UsageError
 from tests.conftest import TINY
-
-
-@pytest.fixture
-def launched(monkeypatch):
-    monkeypatch.setenv("RANK", "1")
-    monkeypatch.setenv("WORLD_SIZE", "2")
-
-
-def test_a_launcher_of_several_processes_is_refused_before_anything_is_made(ganzoo, launched):
-    result = ganzoo("run", "fc-mnist", *TINY, "--steps", 1, "--out", "run")
-    assert (result.code, result.out) == (2, "")
-    assert "a launcher such as torchrun started 2 (WORLD_SIZE)" in result.err
-    with pytest.raises(UsageError, match="torchrun"):
-        package.train("fc-mnist", steps=1, out="run")
-    assert not Path("run").exists()
-
-
-def test_so_is_resuming(ganzoo, trained, monkeypatch, launched):
-    before = sorted(trained.rglob("*"))
-    result = ganzoo("resume", trained, "--steps", 50)
-    assert (result.code, "torchrun" in result.err) == (2, True)
-    assert sorted(trained.rglob("*")) == before
 
 
 @pytest.mark.parametrize("variables", [{"RANK": "0", "WORLD_SIZE": "1"}, {"WORLD_SIZE": "8"}, {"RANK": "0"}])

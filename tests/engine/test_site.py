@@ -17,6 +17,7 @@ PUBLIC = (
     "ganzoo",
     "ganzoo.cli.options",
     "ganzoo.cli.tables",
+    "ganzoo.distributed",
     "ganzoo.errors",
     "ganzoo.evaluation.draw",
     "ganzoo.evaluation.extractors",
