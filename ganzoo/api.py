@@ -32,6 +32,7 @@ class ResumeOptions(TypedDict, total=False):
     Attributes:
         epochs, steps: the length of the run; give one of them.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        accumulate: micro-batches per step.
         checkpoint_every: steps between checkpoints.
         evaluate_every: steps between evaluations.
         on_collapse: ``warn``, ``stop`` or ``rollback``.
@@ -42,6 +43,7 @@ class ResumeOptions(TypedDict, total=False):
     epochs: int | None
     steps: int | None
     device: str | None
+    accumulate: int | None
     checkpoint_every: int | None
     evaluate_every: int | None
     on_collapse: str | None

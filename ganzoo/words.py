@@ -11,7 +11,11 @@ _WIDTH = "The size of the networks is an option of the model: 'ganzoo show RECIP
 _SIZE = "The size of pictures is --set data.size=N."
 _LR = "The learning rate is --set optimizer.lr=RATE, or optimizer.PLAYER.lr for one player."
 _BETAS = "Adam's betas are --set optimizer.betas=[0.5,0.999]."
-_DEVICE = "One device computes: --device cuda, or --device cuda:1 for the second GPU."
+_DEVICE = (
+    "One device is --device cuda, or --device cuda:1 for the second GPU. Several: torchrun -m ganzoo run RECIPE."
+)
+_ACCUMULATE = "Batches that do not fit are cut into micro-batches: --accumulate N."
+_PROCESSES = "Several processes are started by torchrun: torchrun -m ganzoo run RECIPE; see docs/scale.md."
 _RESUME = "To continue a run: ganzoo resume DIR. To start from its weights: ganzoo run RECIPE --init DIR."
 _LOGS = "TensorBoard logs are in the run directory; other trackers are plugins with a ganzoo_observer."
 _OUT = "The run directory is --out DIR."
@@ -91,7 +95,7 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "gpu": (("", _DEVICE),),
     "gpus": (("", _DEVICE),),
     "cuda": (("", _DEVICE),),
-    "nproc": (("", _DEVICE),),
+    "nproc": (("", _PROCESSES),),
     "resume": (("", _RESUME),),
     "resume-from": (("", _RESUME),),
     "ckpt": (("", _RESUME),),
@@ -126,6 +130,12 @@ NAMES: dict[str, tuple[tuple[str, str], ...]] = {
     "lambda-gp": (("", "The weight of a penalty is --set penalties.gradient-penalty.weight=N."),),
     "gamma": (("", "The weight of a penalty is --set penalties.r1.weight=N."),),
     "save-every": (("train.checkpoint_every", ""), ("", "Checkpoints are saved --checkpoint-every N steps.")),
+    "accumulate-grad-batches": (("", _ACCUMULATE),),
+    "gradient-accumulation-steps": (("", _ACCUMULATE),),
+    "grad-accum": (("", _ACCUMULATE),),
+    "nproc-per-node": (("", _PROCESSES),),
+    "ddp": (("", _PROCESSES),),
+    "num-processes": (("", _PROCESSES),),
     "num-samples": (("", "The number of samples is -n N."),),
     "seeds": (("", "The noise is chosen by --seed N; 'ganzoo reproduce' takes several."),),
 }

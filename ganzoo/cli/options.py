@@ -26,6 +26,9 @@ _TRAINING: dict[str, Decorator] = {
         "--steps", type=int, help="Total steps, instead of the recipe's epochs; cannot be combined with --epochs."
     ),
     "batch_size": click.option("--batch-size", type=int, help="Examples per step."),
+    "accumulate": click.option(
+        "--accumulate", type=int, metavar="N", help="Micro-batches per step, for batches that do not fit into memory."
+    ),
     "seed": click.option("--seed", type=int, help="Random seed."),
     "device": click.option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to train."),
     "data": click.option(

@@ -43,10 +43,13 @@ class BatchStream:
     ) -> None:
         self.dataset, self.fields, self.device = dataset, frozenset(fields), device
         self.batch_size, self.seed, self.num_workers = settings.batch_size, settings.seed, settings.num_workers
-        if self.batch_size % distributed.world_size():
+        shares = distributed.world_size() * settings.accumulate
+        if self.batch_size % shares:
+            among = [f"{distributed.world_size()} processes"] * (distributed.world_size() > 1)
+            among += [f"{settings.accumulate} micro-batches (train.accumulate)"] * (settings.accumulate > 1)
             raise UsageError(
-                f"train.batch_size = {self.batch_size} cannot be shared by {distributed.world_size()} processes; set "
-                "it to a multiple."
+                f"train.batch_size = {self.batch_size} cannot be shared by {' of '.join(among)}; set it to a multiple "
+                f"of {shares}."
             )
         self.steps_per_epoch = len(dataset) // self.batch_size
         if not self.steps_per_epoch:

@@ -50,7 +50,8 @@ def _play(state: TrainingState) -> None:
             f"The model {experiment.recipe.model.name!r} generates samples of shape {tuple(sample.shape[1:])}, but "
             f"{model.target!r} of the dataset {experiment.recipe.data.name!r} has {field.shape}."
         )
-    buffer, real = ScalarBuffer(), twin.stream.fixed_examples(min(2, twin.settings.batch_size))
+    pieces = twin.settings.accumulate
+    buffer, real = ScalarBuffer(), twin.stream.fixed_examples(min(2 * pieces, twin.settings.batch_size))
     turns = [replace(turn, every=1) for turn in twin.turns]  # in later phases, only ``when`` counts
     steps = [(phase, turns if phase else twin.turns) for phase in twin.phases]
     alone = [turn for turn in turns if not any(turn.due(phase) for phase in twin.phases)]

@@ -98,6 +98,15 @@ class Player:
                     kept[name] = torch.empty_like(parameter).copy_(value)
 
 
+def learning_rates(players: Mapping[str, Player], step: int, total_steps: int) -> dict[str, float]:
+    """Return ``lr/<player>`` -> learning rate in a step, for players with a schedule."""
+    scheduled = {name: player for name, player in players.items() if not player.schedule.constant}
+    return {
+        f"lr/{name}": player.base_rates[0] * player.schedule.factor(step, total_steps)
+        for name, player in scheduled.items()
+    }
+
+
 @dataclass(frozen=True)
 class OptimizerSettings:
     """The optimizer of a player, and how its learning rate changes."""

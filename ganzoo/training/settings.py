@@ -43,6 +43,9 @@ class TrainSettings:
     cache_on_device: Annotated[
         Literal["auto", "always", "never"], Option("Keep an in-memory dataset on the device; auto: if it fits")
     ] = "auto"
+    accumulate: Annotated[
+        int, Option("Micro-batches per step, whose gradients are averaged: for batches that do not fit", ge=1, le=10**6)
+    ] = 1
     sync_batch_norm: Annotated[
         bool, Option("With several processes: whether batch normalization uses the whole batch, not each one's share")
     ] = True

@@ -1,4 +1,4 @@
-"""The share that a process has of what is random, if several train one run.
+"""The share that a process, or a micro-batch, has of what is random.
 
 Latents are drawn for the whole batch in every process, and each uses its part. What parts draw from the global
 generators, such as dropout, differs between the processes.
@@ -13,20 +13,37 @@ from torch import Tensor
 
 from ganzoo import distributed, randomness
 from ganzoo.data import Batch
+from ganzoo.loss import Loss
 from ganzoo.model import Model
 
 
+def prepare(
+    loss: Loss, model: Model, real: Batch, movers: set[str], rng: torch.Generator, count: int
+) -> list[tuple[Batch, Batch]]:
+    """Cut this process's batch into micro-batches, and return each with what ``prepare_step`` of the loss returned for
+    it."""
+    found, latents = [], rng.get_state() if count > 1 else None
+    for number in range(count):
+        part = {name: value.chunk(count)[number] for name, value in real.items()} if count > 1 else real
+        if latents is not None:
+            rng.set_state(latents)  # each micro-batch takes its share of the same latents
+        with _latents(model, number, count):
+            found.append((part, loss.prepare_step(model, part, movers, rng)))
+    return found
+
+
 @contextmanager
-def of_latents(model: Model) -> Iterator[None]:
-    """Within the block, make ``sample_latent`` of a model return this process's part of the latents of the batch."""
-    size = distributed.world_size()
+def _latents(model: Model, number: int, count: int) -> Iterator[None]:
+    """Within the block, make ``sample_latent`` of a model return the part of the latents of the batch that belongs to
+    this process, and of that the part of micro-batch ``number`` of ``count``."""
+    size = distributed.world_size() * count
     if size == 1:
         yield
         return
-    whole = model.sample_latent
+    whole, part = model.sample_latent, distributed.rank() * count + number
 
     def sample_latent(n: int, rng: torch.Generator) -> Batch:
-        return {name: distributed.share(value) for name, value in whole(n * size, rng).items()}
+        return {name: value[part * n : (part + 1) * n] for name, value in whole(n * size, rng).items()}
 
     vars(model)["sample_latent"] = sample_latent
     try:

@@ -1,6 +1,6 @@
 """The state of a run (networks, players, random generators, position), and the training step that changes it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
 from itertools import chain
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 from ganzoo import distributed, randomness
 from ganzoo.data import Batch
 from ganzoo.errors import GanzooError
-from ganzoo.loss import Terms, TrainingPart, Turn
+from ganzoo.loss import Penalty, Terms, TrainingPart, Turn
 from ganzoo.model import Model
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
@@ -22,7 +22,8 @@ from ganzoo.training.experiment import Experiment
 from ganzoo.training.identity import Change
 from ganzoo.training.players import build_players
 from ganzoo.training.scalars import NonFinite, ScalarBuffer
-from ganzoo.training.turns import build_turns, joined, joining, penalty_terms
+from ganzoo.training.shares import prepare
+from ganzoo.training.turns import build_turns, detached, joined, joining, mean_terms, penalty_terms
 
 
 class TrainingState:
@@ -98,35 +99,27 @@ class TrainingState:
         """
         self.at(step)
         due = [turn for turn in self.turns if turn.due(step)]
-        with shares.of_latents(self.model):
-            shared = self.loss.prepare_step(self.model, real, {turn.player for turn in due}, self.rng)
+        movers = {turn.player for turn in due}
+        prepared = prepare(self.loss, self.model, real, movers, self.rng, self.settings.accumulate)
         moved: set[str] = set()
         for number, turn in enumerate(due, start=1):
             self.playing = turn
-            seen = self._real_batch(turn.player, real, shared)
-            terms = turn.objective(self.model, seen, shared)
-            if not isinstance(terms, Terms):
-                raise TypeError(f"an objective must return ganzoo.Terms, not {terms!r:.80}")
-            first = bool(terms.losses) and turn.player not in moved
+            parts = [(self._real_batch(turn.player, part, shared), shared) for part, shared in prepared]
+            first = turn.player not in moved
             move = self.moves.get(turn.player, 0) + 1 if step else 0
             eager, lazy = joining(self.penalties, turn.player, move) if first else ({}, {})
-            if eager:
-                terms = joined(terms, eager, self.model, seen, shared)
-            buffer.add(step, terms.losses, "loss/")
-            buffer.add(step, terms.metrics)
+            again = number < len(due) or bool(lazy)
+            terms = self._move(step, turn, self._terms(turn, parts, eager), buffer, log_gradients, retain_graph=again)
             if not terms.losses:
                 continue
-            self._move(step, turn, terms, buffer, log_gradients, retain_graph=number < len(due) or bool(lazy))
             if first:
                 moved.add(turn.player)
                 self.moves[turn.player] = self.moves.get(turn.player, 0) + 1
             buffer.add(step, self._observed(terms.scores))
             self._after(turn.after, *(penalty.after for penalty in eager.values()))
             for name, penalty in lazy.items():
-                terms = penalty_terms({name: penalty}, self.model, seen, shared)
-                buffer.add(step, terms.losses, "loss/")
-                if terms.losses:
-                    self._move(step, turn, terms, buffer, log_gradients, retain_graph=True)
+                own = (penalty_terms({name: penalty}, self.model, part, shared) for part, shared in parts)
+                self._move(step, turn, own, buffer, log_gradients, retain_graph=True)
                 self._after(penalty.after)
         self.playing = None
         if distributed.world_size() > 1 and not self.settings.sync_batch_norm:
@@ -138,6 +131,16 @@ class TrainingState:
         """Pass the number of the step to the parts that depend on it."""
         for part in self._step_listeners:
             part.at(step)
+
+    def _terms(
+        self, turn: Turn, parts: Iterable[tuple[Batch, Batch]], penalties: Mapping[str, Penalty]
+    ) -> Iterator[Terms]:
+        """Yield the terms of a turn for each micro-batch, together with those of penalties."""
+        for real, shared in parts:
+            terms = turn.objective(self.model, real, shared)
+            if not isinstance(terms, Terms):
+                raise TypeError(f"an objective must return ganzoo.Terms, not {terms!r:.80}")
+            yield joined(terms, penalties, self.model, real, shared) if penalties and terms.losses else terms
 
     def _real_batch(self, player: str, real: Batch, shared: Batch) -> Batch:
         for augmentation in self.augmentations:
@@ -157,16 +160,33 @@ class TrainingState:
         return found
 
     def _move(
-        self, step: int, turn: Turn, terms: Terms, buffer: ScalarBuffer, log_gradients: bool, *, retain_graph: bool
-    ) -> None:
+        self,
+        step: int,
+        turn: Turn,
+        parts: Iterable[Terms],
+        buffer: ScalarBuffer,
+        log_gradients: bool,
+        *,
+        retain_graph: bool,
+    ) -> Terms:
+        """Make an optimizer step on the mean of the terms of the micro-batches, if they have losses, and return it."""
         player = self.players[turn.player]
         for parameter in player.parameters:
             parameter.grad = None
         # Only the player's parameters get gradients; at(step) may have frozen some of them.
         learning = [parameter for parameter in player.parameters if parameter.requires_grad]
-        if not learning:
-            return
-        reduce(torch.add, terms.losses.values()).backward(inputs=learning, retain_graph=retain_graph)
+        found, count = [], self.settings.accumulate
+        for terms in parts:
+            if terms.losses and learning:
+                loss = reduce(torch.add, terms.losses.values())
+                share = torch.full_like(loss, 1 / count) if count > 1 else None
+                loss.backward(share, inputs=learning, retain_graph=retain_graph)
+            found.append(detached(terms) if count > 1 else terms)
+        terms = mean_terms(found)
+        buffer.add(step, terms.losses, "loss/")
+        buffer.add(step, terms.metrics)
+        if not terms.losses or not learning:
+            return terms
         if all(parameter.grad is None for parameter in learning):
             raise ValueError(f"{', '.join(terms.losses)}: no parameter of {turn.player!r} has an effect on it")
         distributed.average_gradients(learning)
@@ -178,20 +198,13 @@ class TrainingState:
             # error on a backward pass through an older graph.
             for parameter in player.parameters:
                 torch.autograd.graph.increment_version(parameter)
+        return terms
 
     def _after(self, *functions: Callable[[Model], None] | None) -> None:
         with torch.no_grad():
             for function in functions:
                 if function:
                     function(self.model)
-
-    def learning_rates(self) -> dict[str, float]:
-        """Return ``lr/<player>`` -> learning rate in this step, for players with a schedule."""
-        scheduled = {name: player for name, player in self.players.items() if not player.schedule.constant}
-        return {
-            f"lr/{name}": player.base_rates[0] * player.schedule.factor(self.step, self.total_steps)
-            for name, player in scheduled.items()
-        }
 
     @property
     def history(self) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from ganzoo.training import previews
 from ganzoo.training.cadence import Cadence
 from ganzoo.training.eval_mode import eval_mode
 from ganzoo.training.observers import Observers, run_info
+from ganzoo.training.players import learning_rates
 from ganzoo.training.scalars import NonFinite
 from ganzoo.training.signals import deferred_signals, stop_signal
 from ganzoo.training.state import TrainingState
@@ -194,7 +195,7 @@ class Trainer:
         """
         state, settings, step = self.state, self.settings, self.state.step
         scalars = self._show(fixed) if self.cadence.pictures(step) else {}
-        scalars |= state.scalars.pop_means() | state.learning_rates()
+        scalars |= state.scalars.pop_means() | learning_rates(state.players, step, state.total_steps)
         epoch = step / state.stream.steps_per_epoch
         tick = Tick(step, epoch, self.cadence.ends_epoch(step), state.seconds, speed, scalars)
         self.directory.write_metrics(tick)

@@ -1,6 +1,9 @@
 """The turns of a step, and the penalties that join them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
 
 from ganzoo.data import Batch
 from ganzoo.errors import UsageError
@@ -64,3 +67,24 @@ def penalty_terms(penalties: Mapping[str, Penalty], model: Model, real: Batch, s
         if term is not None:
             losses[name] = term * (penalty.weight * penalty.every)
     return Terms(losses)
+
+
+def detached(terms: Terms) -> Terms:
+    """Return terms without their graphs."""
+    losses = {name: loss.detach() for name, loss in terms.losses.items()}
+    return terms._replace(losses=losses, metrics={name: value.detach() for name, value in terms.metrics.items()})
+
+
+def mean_terms(parts: Sequence[Terms]) -> Terms:
+    """Return the means of the terms of micro-batches; the scores of all of them are put together."""
+    if len(parts) == 1:
+        return parts[0]
+    losses, metrics = ([getattr(part, kind) for part in parts] for kind in ("losses", "metrics"))
+    pairs = [part.scores for part in parts if part.scores]
+    real, fake = (torch.cat([pair[side] for pair in pairs]) if pairs else None for side in (0, 1))
+    return Terms(_means(losses), _means(metrics), (real, fake) if real is not None and fake is not None else None)
+
+
+def _means(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {name: torch.stack([part[name] for part in parts if name in part]).mean(0) for name in names}

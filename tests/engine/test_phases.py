@@ -12,7 +12,7 @@ import ganzoo
 from ganzoo import AdversarialLoss, GanzooError, LatentModel, Loss, Penalty, Terms, Turn, UsageError, testing
 from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import build
-from ganzoo.training.players import Schedule, check_optimizers
+from ganzoo.training.players import Schedule, check_optimizers, learning_rates
 from ganzoo.training.scalars import ScalarBuffer
 from ganzoo.training.state import TrainingState
 from tests import toys
@@ -309,7 +309,7 @@ def test_the_learning_rate_is_that_of_the_step(zoo):
     assert experiment.recipe.optimizer["discriminator"]["schedule"] == "constant"
     assert experiment.recipe.optimizer["generator"]["schedule"] == "linear"
     state = TrainingState(experiment)
-    assert set(state.learning_rates()) == {"lr/generator"}
+    assert set(learning_rates(state.players, state.step, state.total_steps)) == {"lr/generator"}
 
 
 def test_rates_of_turns_multiply_the_learning_rate(zoo):
