@@ -15,7 +15,7 @@ from ganzoo.run import Run
 from ganzoo.runs import together
 from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
-from ganzoo.training import initial, processes
+from ganzoo.training import auto, initial, processes
 from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
 from ganzoo.training.fit import needed_fields
@@ -33,6 +33,8 @@ class ResumeOptions(TypedDict, total=False):
         epochs, steps: the length of the run; give one of them.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         accumulate: micro-batches per step.
+        precision: what networks compute with in training: ``fp32``, ``bf16`` or ``auto``.
+        compile: whether networks are compiled: ``off``, ``on`` or ``auto``.
         checkpoint_every: steps between checkpoints.
         evaluate_every: steps between evaluations.
         on_collapse: ``warn``, ``stop`` or ``rollback``.
@@ -44,6 +46,8 @@ class ResumeOptions(TypedDict, total=False):
     steps: int | None
     device: str | None
     accumulate: int | None
+    precision: str | None
+    compile: str | None
     checkpoint_every: int | None
     evaluate_every: int | None
     on_collapse: str | None
@@ -125,7 +129,7 @@ def _train(
         return resume(again, zoo=zoo)
     experiment = build(zoo, chosen, dataset)
     origin = initial.initialize(experiment.model, source) if source else None
-    state = TrainingState(experiment)
+    state = auto.decide(TrainingState(experiment))
     state.origin = origin
     _check_equal(state)
     dry_run(state)
@@ -176,7 +180,7 @@ def _resume(directory: Path, accept_new_data: bool, zoo: Zoo, options: ResumeOpt
             )
         experiment = _rebuilt(zoo, run, **options)
         try:
-            state = TrainingState(experiment)
+            state = auto.decide(TrainingState(experiment))
         except UsageError:  # such as a batch that is larger than the dataset: if that has changed, say so
             if saved and not accept_new_data:
                 changed_data(saved.rest, facts_of(experiment.dataset), accept=False, step=saved.step)

@@ -21,16 +21,16 @@ class Augmentation(TrainingPart):
     saved and restored with the run. To adapt to the discriminator, implement ``observe_scores``.
 
     Attributes:
-        player: whose turns get the batch that ``real_batch`` returns. It has no effect on ``transform``.
+        player: the player whose turns get the batch that ``real_batch`` returns. It does not change ``transform``.
     """
 
     player: str = "discriminator"
     required_methods: ClassVar[tuple[str, ...]] = ("discriminate",)
 
     def transform(self, sample: Tensor) -> Tensor:
-        """Return samples (n, *shape), changed. In training mode, this is applied to the input of each call of
-        ``discriminate``, also in penalties: to real samples, generated ones, or both. The generator's gradient passes
-        through it, so it must be differentiable; for gradient penalties, twice differentiable."""
+        """Return samples (n, *shape), changed. In training mode, this is applied to the input of every call to
+        ``discriminate``, including calls made by penalties. The input can be real samples, generated ones, or both. The
+        generator's gradient passes through it, so it must be differentiable; for gradient penalties, twice."""
         return sample
 
     def real_batch(self, real: Batch, shared: Batch) -> Batch:

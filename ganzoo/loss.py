@@ -139,7 +139,7 @@ class Penalty(TrainingPart, ABC):
     https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
-        player: the player that minimizes it. A recipe may name another: ``{ name = "clip", player = "generator" }``.
+        player: the player that minimizes it. A recipe may choose another one: ``{ name = "clip", player = "generator" }``.
     """
 
     player: str = "discriminator"
@@ -224,7 +224,7 @@ class AdversarialLoss(Loss):
         Args:
             heads: what ``discriminate`` returned for the generated samples.
             condition: what the samples were generated from: the inputs of ``generate``.
-            real_heads: what it returned for the real samples; None unless the loss is ``relativistic``.
+            real_heads: what ``discriminate`` returned for the real samples; None unless the loss is ``relativistic``.
         """
         return {}
 

@@ -11,9 +11,7 @@ _WIDTH = "The size of the networks is an option of the model: 'ganzoo show RECIP
 _SIZE = "The size of pictures is --set data.size=N."
 _LR = "The learning rate is --set optimizer.lr=RATE, or optimizer.PLAYER.lr for one player."
 _BETAS = "Adam's betas are --set optimizer.betas=[0.5,0.999]."
-_DEVICE = (
-    "One device is --device cuda, or --device cuda:1 for the second GPU. Several: torchrun -m ganzoo run RECIPE."
-)
+_DEVICE = "One device is --device cuda, or --device cuda:1 for the second GPU. Several: torchrun -m ganzoo run RECIPE."
 _ACCUMULATE = "Batches that do not fit are cut into micro-batches: --accumulate N."
 _PROCESSES = "Several processes are started by torchrun: torchrun -m ganzoo run RECIPE; see docs/scale.md."
 _RESUME = "To continue a run: ganzoo resume DIR. To start from its weights: ganzoo run RECIPE --init DIR."

@@ -29,6 +29,12 @@ _TRAINING: dict[str, Decorator] = {
     "accumulate": click.option(
         "--accumulate", type=int, metavar="N", help="Micro-batches per step, for batches that do not fit into memory."
     ),
+    "precision": click.option(
+        "--precision", metavar="fp32|bf16|auto", help="What networks compute with in training; auto: what is faster."
+    ),
+    "compile": click.option(
+        "--compile", metavar="off|on|auto", help="Whether networks are compiled; auto: if it makes the run shorter."
+    ),
     "seed": click.option("--seed", type=int, help="Random seed."),
     "device": click.option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to train."),
     "data": click.option(

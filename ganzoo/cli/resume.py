@@ -11,7 +11,17 @@ from ganzoo.cli.run import print_next_steps
 
 @click.command("resume")
 @options.directory
-@options.training("epochs", "steps", "device", "accumulate", "checkpoint_every", "evaluate_every", "on_collapse")
+@options.training(
+    "epochs",
+    "steps",
+    "device",
+    "accumulate",
+    "precision",
+    "compile",
+    "checkpoint_every",
+    "evaluate_every",
+    "on_collapse",
+)
 @options.settings("A setting that may change in a run, such as optimizer.lr=1e-4 or data.path=FOLDER")
 @click.option("--accept-new-data", is_flag=True, help="Continue although the dataset has other examples than before.")
 def command(directory: Path, **arguments: Any) -> None:

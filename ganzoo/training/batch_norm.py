@@ -14,18 +14,21 @@ from ganzoo import distributed
 
 
 def synchronize(model: nn.Module) -> None:
-    """Make the batch normalizations of a model use the statistics of the whole batch while it is trained."""
-    for module in model.modules():
+    """With several processes, make the batch normalizations of a model use the statistics of the whole batch while it
+    is trained."""
+    for module in model.modules() if distributed.world_size() > 1 else ():
         if isinstance(module, _BatchNorm):
             module.forward = partial(_forward, module)  # type: ignore[method-assign]
 
 
 def average_statistics(model: nn.Module) -> None:
-    """Average the running statistics of a model over the processes, if each used those of its share."""
+    """Average the running statistics of a model over the processes, if each normalizes by its own share."""
+    if distributed.world_size() == 1:
+        return
     buffers = [
         buffer
         for module in model.modules()
-        if isinstance(module, _BatchNorm)
+        if isinstance(module, _BatchNorm) and "forward" not in vars(module)
         for buffer in (module.running_mean, module.running_var)
         if buffer is not None
     ]

@@ -41,6 +41,7 @@ def dry_run(state: TrainingState) -> None:
 
 def _play(state: TrainingState) -> None:
     experiment = state.experiment.copied()
+    experiment = replace(experiment, settings=replace(experiment.settings, compile="off"))
     twin, model = TrainingState(experiment, state.stream), experiment.model
     twin.stream.order(0)
     field = experiment.dataset.fields[model.target]

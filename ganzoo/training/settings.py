@@ -43,6 +43,13 @@ class TrainSettings:
     cache_on_device: Annotated[
         Literal["auto", "always", "never"], Option("Keep an in-memory dataset on the device; auto: if it fits")
     ] = "auto"
+    precision: Annotated[
+        Literal["fp32", "bf16", "auto"],
+        Option("What networks compute with in training; bf16: mixed precision; auto: what is faster here"),
+    ] = "fp32"
+    compile: Annotated[
+        Literal["off", "on", "auto"], Option("Whether networks are compiled; auto: if that makes this run shorter")
+    ] = "off"
     accumulate: Annotated[
         int, Option("Micro-batches per step, whose gradients are averaged: for batches that do not fit", ge=1, le=10**6)
     ] = 1

@@ -1,4 +1,4 @@
-"""The state of a run (networks, players, random generators, position), and the training step that changes it."""
+"""The state of a run (networks, players, random number generators, position), and the training step that changes it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
@@ -16,6 +16,7 @@ from ganzoo.model import Model
 from ganzoo.runs import checkpoint
 from ganzoo.runs.checkpoint import Checkpoint
 from ganzoo.training import batch_norm, identity, part_state, shares
+from ganzoo.training.acceleration import accelerate
 from ganzoo.training.batches import BatchStream
 from ganzoo.training.ema import EMA
 from ganzoo.training.experiment import Experiment
@@ -44,7 +45,7 @@ class TrainingState:
         origin: what the initial weights were copied from; see initial.py. None if they are random.
         rollbacks: how often the run returned to an earlier checkpoint, with new noise, after an alarm.
         best: metric, value and step of the best checkpoint, or None.
-        rng: the random generator that ``prepare_step`` gets; latents are drawn from it.
+        rng: the random number generator that ``prepare_step`` gets; latents are drawn from it.
         phases: steps at which a part changes its behavior, 0 first.
         score_listeners: the parts that observe scores, by the path of their settings, such as ``penalties.r1``.
         reports_scores: whether the loss has reported scores to them.
@@ -53,8 +54,8 @@ class TrainingState:
     """
 
     def __init__(self, experiment: Experiment, stream: BatchStream | None = None) -> None:
-        self.experiment, self.settings = experiment, experiment.settings
-        self.model, self.loss, self.penalties = experiment.model, experiment.loss, experiment.penalties
+        self.experiment, self.settings, self.model = experiment, experiment.settings, experiment.model
+        self.loss, self.penalties = experiment.loss, experiment.penalties
         self.augmentations = tuple(experiment.augmentations.values())
         seed, device = self.settings.seed, experiment.device
         self.stream = stream or BatchStream(experiment.dataset, experiment.batch_fields, self.settings, device)
@@ -69,7 +70,8 @@ class TrainingState:
         }
         self.reports_scores = False
         self.phases = sorted({0, *chain.from_iterable(part.phases for part in parts)})
-        if distributed.world_size() > 1 and self.settings.sync_batch_norm:
+        accelerate(self.model, self.settings, device)
+        if self.settings.sync_batch_norm:
             batch_norm.synchronize(self.model)
         self.players = build_players(self.model, experiment.optimizers)
         self.ema = EMA(self.model, self.settings.ema) if self.settings.ema else None
@@ -88,8 +90,8 @@ class TrainingState:
             self.global_random = randomness.global_state()
 
     def train_step(self, step: int, real: Batch, buffer: ScalarBuffer, log_gradients: bool = False) -> None:
-        """Play every turn that is due. A turn makes one optimizer step, on the parameters of its player and no others.
-        Without losses, it makes no step. Lazy penalties add moves of their own.
+        """Play every turn that is due. A turn takes one optimizer step, on the parameters of its player and no others.
+        Without losses, it takes none. Lazy penalties add moves of their own.
 
         Args:
             step: the number of the step, from 1; a dry run plays step 0 and a step of each phase.
@@ -105,16 +107,15 @@ class TrainingState:
         for number, turn in enumerate(due, start=1):
             self.playing = turn
             parts = [(self._real_batch(turn.player, part, shared), shared) for part, shared in prepared]
-            first = turn.player not in moved
-            move = self.moves.get(turn.player, 0) + 1 if step else 0
-            eager, lazy = joining(self.penalties, turn.player, move) if first else ({}, {})
+            first, done = turn.player not in moved, self.moves.get(turn.player, 0)
+            eager, lazy = joining(self.penalties, turn.player, done + 1 if step else 0) if first else ({}, {})
             again = number < len(due) or bool(lazy)
             terms = self._move(step, turn, self._terms(turn, parts, eager), buffer, log_gradients, retain_graph=again)
             if not terms.losses:
                 continue
             if first:
                 moved.add(turn.player)
-                self.moves[turn.player] = self.moves.get(turn.player, 0) + 1
+                self.moves[turn.player] = done + 1
             buffer.add(step, self._observed(terms.scores))
             self._after(turn.after, *(penalty.after for penalty in eager.values()))
             for name, penalty in lazy.items():
@@ -122,8 +123,7 @@ class TrainingState:
                 self._move(step, turn, own, buffer, log_gradients, retain_graph=True)
                 self._after(penalty.after)
         self.playing = None
-        if distributed.world_size() > 1 and not self.settings.sync_batch_norm:
-            batch_norm.average_statistics(self.model)
+        batch_norm.average_statistics(self.model)
         if self.ema:
             self.ema.update(step)
 
@@ -188,7 +188,7 @@ class TrainingState:
         if not terms.losses or not learning:
             return terms
         if all(parameter.grad is None for parameter in learning):
-            raise ValueError(f"{', '.join(terms.losses)}: no parameter of {turn.player!r} has an effect on it")
+            raise ValueError(f"no parameter of {turn.player!r} has an effect on its losses ({', '.join(terms.losses)})")
         distributed.average_gradients(learning)
         if log_gradients:
             buffer.add(step, {f"gradient/{turn.player}": player.gradient_norm()})
@@ -274,7 +274,7 @@ class TrainingState:
             self.moves = dict(saved.rest.get("moves", dict.fromkeys(self.players, saved.step)))
             self.scalars = ScalarBuffer(saved.rest.get("scalars"))
         except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
-            raise GanzooError(f"The checkpoint of step {saved.step} does not fit this recipe: {error}.") from error
+            raise GanzooError(f"The checkpoint from step {saved.step} does not fit this recipe: {error}.") from error
 
     def _changes_since(self, saved: Checkpoint) -> list[Change]:
         """Return what differs from the settings and the dataset of a checkpoint.

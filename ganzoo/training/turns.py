@@ -9,6 +9,7 @@ from ganzoo.data import Batch
 from ganzoo.errors import UsageError
 from ganzoo.loss import Loss, Penalty, Terms, Turn
 from ganzoo.model import Model
+from ganzoo.training import acceleration
 
 
 def build_turns(loss: Loss, penalties: Mapping[str, Penalty]) -> tuple[Turn, ...]:
@@ -60,7 +61,8 @@ def penalty_terms(penalties: Mapping[str, Penalty], model: Model, real: Batch, s
     losses = {}
     for name, penalty in penalties.items():
         try:
-            term = penalty.term(model, real, shared)
+            with acceleration.plain():
+                term = penalty.term(model, real, shared)
         except Exception as error:
             error.add_note(f"in the penalty {name!r}")
             raise

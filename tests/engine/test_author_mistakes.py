@@ -135,7 +135,7 @@ def start(zoo, loss="non-saturating", model="labeled", data="toy-pairs", **more)
         ("noterms", r"TypeError: an objective must return ganzoo\.Terms, not .* \(step 0, in the turn of 'generator'"),
         (
             "withouteffect",
-            r"generator-content: no parameter of 'generator' has an effect on it \(step 0, in",
+            r"no parameter of 'generator' has an effect on its losses \(generator-content\) \(step 0, in",
         ),
         ("vector", r"'scores' must be one number, shape \(\), not a tensor of shape \(2, 1\)"),
         ("number", r"'generator-content' must be a tensor with one number, not 1\.0"),
