@@ -139,7 +139,7 @@ class Penalty(TrainingPart, ABC):
     https://arxiv.org/abs/1912.04958, section 3.1 (lazy regularization).
 
     Attributes:
-        player: the player that minimizes it. A recipe may choose another one: ``{ name = "clip", player = "generator" }``.
+        player: the player that minimizes it. A recipe may choose another: ``{ name = "clip", player = "generator" }``.
     """
 
     player: str = "discriminator"

@@ -8,7 +8,7 @@ from ganzoo import AdversarialLoss, Option, Penalty
 
 
 class Energy(AdversarialLoss):
-    """D gives real samples low energy and fakes energy of at least the margin; G wants low energy for its fakes."""
+    """D gives low energy to real samples, and energy above the margin to fakes; G wants low energy for its fakes."""
 
     def __init__(self, *, margin: Annotated[float, Option("Fakes with this energy or more add no loss", gt=0)] = 0.2):
         super().__init__()
