@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-RESERVED = ("step", "epoch", "seconds", "images_per_second", "alarm")
+RESERVED = ("step", "epoch", "seconds", "examples_per_second", "alarm")
 """The other entries of a line of metrics.jsonl; no scalar can have one of these names."""
 
 
