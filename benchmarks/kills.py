@@ -31,7 +31,7 @@ SETTINGS = {
     "train.device": "cpu",
 }
 FOLDER = "a folder of pictures"
-TIMES = ("seconds", "images_per_second", "time")
+TIMES = ("seconds", "examples_per_second", "time")
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -101,6 +102,12 @@ class Dataset(ABC):
     opens: ClassVar[tuple[str, ...]] = ()
     opens_for: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        """Return whether this dataset opens a file or a folder of a kind that ``opens`` names; by default, any. Several
+        datasets may open files of one suffix if their content says whose they are. It must be fast."""
+        return True
 
     @property
     def target(self) -> str:

@@ -56,7 +56,7 @@ class Tick:
         epoch: the step as a fractional number of epochs.
         ends_epoch: whether an epoch ended since the previous tick.
         seconds: training time, summed over all sessions of the run.
-        images_per_second: training throughput since the previous tick.
+        examples_per_second: training throughput since the previous tick.
         scalars: name -> number. Terms that were minimized (``loss/<name>``) and a loss's metrics are means since the
             previous tick. ``gradient/<player>`` is the exception: the norm at this step only. ``metric/<name>`` is a
             result of an evaluation. A loss's metrics and observers' numbers keep their own names.
@@ -66,7 +66,7 @@ class Tick:
     epoch: float
     ends_epoch: bool
     seconds: float
-    images_per_second: float
+    examples_per_second: float
     scalars: Mapping[str, float]
 
 

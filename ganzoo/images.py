@@ -22,12 +22,21 @@ def drawable(samples: Tensor) -> bool:
 
 def pictures(samples: Tensor) -> Tensor | None:
     """Return pictures of samples (N, *shape) as float32 (M, C, H, W) in [-1, 1], or None if they cannot be drawn.
-    Images are returned unchanged, except that transparent ones (N, 4, H, W) are put on white; points in the plane
-    (N, 2) become one scatter plot."""
-    samples = on_white(samples)
+    Images (N, C, H, W) are returned as ``shown`` does; points in the plane (N, 2) become one scatter plot."""
+    samples = shown(samples)
     if drawable(samples):
         return samples
     return _scatter(samples) if samples.dim() == 2 and samples.shape[1] == 2 else None
+
+
+def shown(images: Tensor) -> Tensor:
+    """Return images (N, C, H, W) of any number of channels with 1 or 3: transparent ones (4) are put on white, of 2 the
+    mean is shown, of more the first three as red, green and blue. Everything else is returned unchanged."""
+    if images.dim() != 4 or images.shape[1] in (1, 3):
+        return images
+    if images.shape[1] == 4:
+        return on_white(images)
+    return images[:, :3] if images.shape[1] > 4 else images.float().mean(1, keepdim=True).to(images.dtype)
 
 
 def on_white(samples: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ once. The file is loaded again and compared with the model before it is put in p
 """
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,7 +18,7 @@ from ganzoo import randomness
 from ganzoo.data import Batch, Field
 from ganzoo.errors import UsageError, unknown
 from ganzoo.export import formats
-from ganzoo.export.inputs import Input, describe
+from ganzoo.export.inputs import CLASS_NAMES, Input, describe
 from ganzoo.files import write_atomically
 from ganzoo.model import Model
 
@@ -41,14 +42,22 @@ class Exported:
     difference: float
 
     def usage(self) -> list[str]:
-        """Return lines of Python that draw 8 samples with the file."""
+        """Return lines of Python that draw 8 samples with the file. They look labels up by the names of the classes, if
+        it has any."""
+        named = any(entry.class_names for entry in self.inputs)
         if self.format == "torch":
             arguments = ", ".join(f"{entry.name}={entry.torch}" for entry in self.inputs)
-            load = f"generate = torch.export.load({str(self.path)!r}).module()"
-            return ["import torch", load, f"sample = generate({arguments})"]
+            more = ", extra_files=files" if named else ""
+            load = [f"generate = torch.export.load({str(self.path)!r}{more}).module()"]
+            if named:
+                load = [f'files = {{"{CLASS_NAMES}": ""}}', *load, f'names = json.loads(files["{CLASS_NAMES}"])']
+            return [f"import {'json, ' * named}torch", *load, f"sample = generate({arguments})"]
         feeds = ", ".join(f'"{entry.name}": {entry.numpy}' for entry in self.inputs)
-        load = f"session = onnxruntime.InferenceSession({str(self.path)!r})"
-        return ["import numpy as np, onnxruntime", load, f'(sample,) = session.run(["sample"], {{{feeds}}})']
+        load = [f"session = onnxruntime.InferenceSession({str(self.path)!r})"]
+        if named:
+            load += [f'names = json.loads(session.get_modelmeta().custom_metadata_map["{CLASS_NAMES}"])']
+        draw = f'(sample,) = session.run(["sample"], {{{feeds}}})'
+        return [f"import {'json, ' * named}numpy as np, onnxruntime", *load, draw]
 
 
 def save(model: Model, fields: Mapping[str, Field], path: Path, format: str) -> Exported:  # noqa: A002
@@ -64,7 +73,9 @@ def save(model: Model, fields: Mapping[str, Field], path: Path, format: str) -> 
     """
     twin = _generator_on_cpu(model)
     drawn = _draw(twin, fields, sum(formats.BATCHES))
-    content, difference = formats.export(twin, drawn, format)
+    named = {name: fields[name].class_names for name in drawn if name in fields and fields[name].class_names}
+    metadata = {CLASS_NAMES: json.dumps(named, ensure_ascii=False)} if named else {}
+    content, difference = formats.export(twin, drawn, format, metadata)
     write_atomically(path, content)
     numbers = sum(value[0].numel() for value in drawn.values())
     many = _draw(twin, fields, max(16, min(4096, 10**6 // numbers)))  # they show the range of integer latents

@@ -25,20 +25,27 @@ TOLERANCE = 1e-4
 Generate = Callable[[Batch], Tensor]
 
 
-def export(model: Model, drawn: Mapping[str, Tensor], format: str) -> tuple[bytes, float]:  # noqa: A002
+def export(
+    model: Model,
+    drawn: Mapping[str, Tensor],
+    format: str,  # noqa: A002
+    metadata: Mapping[str, str] | None = None,
+) -> tuple[bytes, float]:
     """Return the content of a file, and its largest difference from the model.
 
     Args:
         model: on the CPU, in eval mode.
         drawn: some rows of what ``generate`` takes.
         format: ``"onnx"`` or ``"torch"``.
+        metadata: texts that the file keeps: its ``metadata_props``, or its ``extra_files``.
 
     Raises:
         GanzooError: it cannot be traced, or the file does not behave like the model.
     """
     with _quiet(), torch.no_grad():
         try:
-            content, load = (_torch if format == "torch" else _onnx)(_program(copy.deepcopy(model), drawn), list(drawn))
+            program = _program(copy.deepcopy(model), drawn)
+            content, load = (_torch if format == "torch" else _onnx)(program, list(drawn), metadata or {})
         except Exception as error:  # exporters raise many types
             raise GanzooError(
                 f"The model {type(model).__name__} cannot be exported: {_reason(error)}\ngenerate() must do "
@@ -89,9 +96,11 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     yield from module.named_buffers(remove_duplicate=False)
 
 
-def _torch(program: torch.export.ExportedProgram, names: list[str]) -> tuple[bytes, Callable[[bytes], Generate]]:
+def _torch(
+    program: torch.export.ExportedProgram, names: list[str], metadata: Mapping[str, str]
+) -> tuple[bytes, Callable[[bytes], Generate]]:
     buffer = io.BytesIO()
-    torch.export.save(program, buffer)
+    torch.export.save(program, buffer, extra_files=dict(metadata))
 
     def load(content: bytes) -> Generate:
         module = torch.export.load(io.BytesIO(content)).module()
@@ -100,7 +109,9 @@ def _torch(program: torch.export.ExportedProgram, names: list[str]) -> tuple[byt
     return buffer.getvalue(), load
 
 
-def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[bytes, Callable[[bytes], Generate]]:
+def _onnx(
+    program: torch.export.ExportedProgram, names: list[str], metadata: Mapping[str, str]
+) -> tuple[bytes, Callable[[bytes], Generate]]:
     import onnx
     import onnxruntime
 
@@ -109,7 +120,10 @@ def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[byte
         program, input_names=names, output_names=["sample"], dynamic_shapes=shapes, dynamo=True, verbose=False
     )
     assert made is not None
-    onnx.checker.check_model(made.model_proto, full_check=True)
+    file = made.model_proto
+    for key, value in metadata.items():
+        file.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(file, full_check=True)
 
     def load(content: bytes) -> Generate:
         options = onnxruntime.SessionOptions()
@@ -122,7 +136,7 @@ def _onnx(program: torch.export.ExportedProgram, names: list[str]) -> tuple[byte
 
         return generate
 
-    return made.model_proto.SerializeToString(), load
+    return file.SerializeToString(), load
 
 
 def _difference(model: Model, generate: Generate, drawn: Mapping[str, Tensor]) -> float:

@@ -151,7 +151,7 @@ class RunDirectory:
     def write_metrics(self, tick: Tick) -> None:
         """Append a tick to metrics.jsonl."""
         line = {"step": tick.step, "epoch": round(tick.epoch, 6), "seconds": round(tick.seconds, 3)}
-        line |= {"images_per_second": round(tick.images_per_second, 1), **tick.scalars}
+        line |= {"examples_per_second": round(tick.examples_per_second, 1), **tick.scalars}
         self._append(line)
 
     def write_alarm(self, alarm: Alarm, step: int, rollbacks: int) -> None:

@@ -127,7 +127,7 @@ def opener(zoo: Zoo, path: Path, typed: str, needed: Collection[str] = ()) -> st
         with suppress(GanzooError):  # a broken plugin opens nothing
             cls = part.load()
             opened[part.name] = cls.opens
-            if kind in cls.opens and set(cls.opens_for) <= set(needed):
+            if kind in cls.opens and set(cls.opens_for) <= set(needed) and cls.accepts(path):
                 fields[part.name] = len(cls.opens_for)
     able = [name for name, count in fields.items() if count == max(fields.values())]
     if len(able) != 1:

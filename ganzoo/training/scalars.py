@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ganzoo import distributed
 
-RESERVED = ("step", "epoch", "seconds", "images_per_second", "alarm")
+RESERVED = ("step", "epoch", "seconds", "examples_per_second", "alarm")
 """The other entries of a line of metrics.jsonl; no scalar can have one of these names."""
 
 

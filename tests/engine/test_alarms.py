@@ -34,7 +34,7 @@ def alarms(run):
 
 
 def ticks(run):
-    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in run.metrics()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "examples_per_second")} for line in run.metrics()]
 
 
 def assert_same_weights(one, other):

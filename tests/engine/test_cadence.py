@@ -25,7 +25,7 @@ def train(out, steps=60, **changes):
 
 def lines(run):
     """The ticks without the times."""
-    return [{k: v for k, v in line.items() if k not in ("seconds", "images_per_second")} for line in run.metrics()]
+    return [{k: v for k, v in line.items() if k not in ("seconds", "examples_per_second")} for line in run.metrics()]
 
 
 def test_a_tick_is_the_mean_over_a_full_interval(workplace):

@@ -91,7 +91,7 @@ def test_a_run_prints_and_writes_what_the_documentation_promises(ganzoo, workpla
     name = str(run.relative_to(workplace))
     assert "Epoch [1/1]  step 625  loss discriminator" in result.out
     assert "D(G(z))" in result.out
-    assert "images/s" in result.out
+    assert "examples/s" in result.out
     for command in (f"ganzoo sample {name}", f"ganzoo resume {name}", "tensorboard --logdir runs"):
         assert command in result.out
     status = json.loads((run / "run.json").read_text())
@@ -99,7 +99,9 @@ def test_a_run_prints_and_writes_what_the_documentation_promises(ganzoo, workpla
     assert status["versions"]["torch"] == torch.__version__.split("+")[0]
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [100, 200, 300, 400, 500, 600, 625]
-    assert {"epoch", "seconds", "images_per_second", "loss/discriminator", "loss/generator", "D(x)"} <= lines[0].keys()
+    assert {"epoch", "seconds", "examples_per_second", "loss/discriminator", "loss/generator", "D(x)"} <= lines[
+        0
+    ].keys()
     assert sorted(path.name for path in (run / "samples").iterdir()) == [
         "fake-00000000.png",
         "fake-00000625.png",
@@ -111,7 +113,7 @@ def test_a_run_prints_and_writes_what_the_documentation_promises(ganzoo, workpla
     events = EventAccumulator(str(run), size_guidance={"images": 0}).Reload()
     assert {"images/real", "images/fake"} <= set(events.Tags()["images"])
     scalars = set(events.Tags()["scalars"])
-    assert {"loss/discriminator", "loss/generator", "speed/images_per_second"} <= scalars
+    assert {"loss/discriminator", "loss/generator", "speed/examples_per_second"} <= scalars
     assert any("D(x)" in tag or "D_x_" in tag for tag in scalars)
     assert [event.step for event in events.Images("images/fake")] == [0, 625]
     logged = [event.value for event in events.Scalars("loss/generator")]
@@ -309,7 +311,7 @@ def test_a_terminal_shows_a_live_bar(workplace):
         shown += piece
     assert process.wait(timeout=60) == 0
     text = shown.decode(errors="replace")
-    for expected in ("epoch 1/1", "100%", "D(x)", "images/s", "Done: step 625"):
+    for expected in ("epoch 1/1", "100%", "D(x)", "examples/s", "Done: step 625"):
         assert expected in text, expected
 
 

@@ -1,10 +1,13 @@
 """Export: a file behaves like the model for any number of samples; one that does not is never put in place."""
 
+import json
 import sys
+import textwrap
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import ganzoo as package
@@ -139,6 +142,37 @@ def test_a_file_has_one_described_input_per_latent_and_condition(kind, tmp_path)
     if kind == "torch":
         assert not [name for name in torch.export.load(made.path).state_dict if "discriminator" in name]
     assert run.model.discriminator.in_features == 500  # the model of the run is unchanged
+
+
+def test_a_file_has_the_names_of_the_classes(ganzoo, workplace):
+    import onnxruntime
+
+    for name, level in (("dog", 250), ("owl's", 20), ("cat", 120)):
+        (workplace / "pets" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("L", (16, 16), level + number).save(workplace / "pets" / name / f"{number}.png")
+    options = ("--set", "data.size=32", "--set", "data.cache=c", "--batch-size", 4)
+    assert ganzoo("run", "acgan", "--data", "pets", *options, "--steps", 2, "--out", "run").code == 0
+    names = {"label": ["cat", "dog", "owl's"]}
+    run = package.load("run")
+    z = run.model.sample_latent(2, randomness.generator(0, "samples"))["z"]
+    for file in ("g.onnx", "g.pt2"):
+        result = ganzoo("export", "run", "-o", file)
+        assert result.code == 0, result.err
+        assert "label: int64 (n,), integers from 0 to 2: cat, dog, owl's" in result.out
+        shown = {}
+        exec(textwrap.dedent(result.out.partition("Use it like this:")[2]), shown)
+        assert shown["names"] == names
+        assert shown["sample"].shape == (8, 1, 32, 32)
+    session = onnxruntime.InferenceSession("g.onnx")
+    assert json.loads(session.get_modelmeta().custom_metadata_map["class_names"]) == names
+    files = {"class_names": ""}
+    generate = torch.export.load("g.pt2", extra_files=files).module()
+    assert json.loads(files["class_names"]) == names
+    dogs = torch.full((2,), names["label"].index("dog"))
+    (sample,) = session.run(["sample"], {"z": z.numpy(), "label": dogs.numpy()})
+    assert torch.equal(generate(z=z, label=dogs), run.sample(2, seed=0, label="dog"))
+    assert np.allclose(sample, run.sample(2, seed=0, label="dog"), atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", list(export.SUFFIXES))

@@ -74,7 +74,7 @@ def test_a_run_that_was_killed_twenty_times_ends_like_an_undisturbed_one(workpla
     for name, value in undisturbed.model.state_dict().items():
         assert torch.equal(killed.model.state_dict()[name], value), name
     assert everything(folder) == everything(Path("undisturbed"))
-    timed = ("seconds", "images_per_second")
+    timed = ("seconds", "examples_per_second")
     ours, theirs = (
         [{k: v for k, v in line.items() if k not in timed} for line in r.metrics()] for r in (killed, undisturbed)
     )

@@ -260,7 +260,7 @@ def test_a_plugin_may_return_no_observer(install, workplace, capsys):
 
 def test_the_base_class_ignores_everything():
     observer = Observer()
-    tick = Tick(step=1, epoch=0.1, ends_epoch=False, seconds=1.0, images_per_second=1.0, scalars={})
+    tick = Tick(step=1, epoch=0.1, ends_epoch=False, seconds=1.0, examples_per_second=1.0, scalars={})
     answers = [observer.on_tick(tick), observer.on_samples(1, {}, {}), observer.on_alarm(1, Alarm("a", "b"))]
     assert answers == [None, None, None]
     assert all(callable(getattr(observer, name)) for name in METHODS)

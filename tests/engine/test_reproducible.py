@@ -56,7 +56,7 @@ def test_a_rerun_is_bit_identical_and_another_seed_is_not(workplace):
     )
     assert_same(weights(one), weights(two))
     assert not torch.equal(one.model.generator[0].weight, other.model.generator[0].weight)
-    drop = ("seconds", "images_per_second")
+    drop = ("seconds", "examples_per_second")
     lines = [[{k: v for k, v in line.items() if k not in drop} for line in run.metrics()] for run in (one, two)]
     assert lines[0] == lines[1]
     assert torch.equal(one.sample(5, seed=1), two.sample(5, seed=1))

@@ -320,6 +320,15 @@ def test_samples_without_the_association_are_useless_for_prediction(big):
         measured(TSTR(target="incom"), big, big.train_rows)
 
 
+def test_what_real_rows_reach_is_learned_from_the_training_split(big, workplace):
+    test = Table(path=workplace / "people.csv", split="test")
+    rows = test.train_rows[: len(test)]
+    assert not torch.equal(rows, test.test_rows)
+    found = measured(TSTR(target="income"), test, rows, test.test_rows)
+    assert found["trtr"] == found["tstr"]  # as those that were trained on the same rows
+    assert measured(TSTR(target="income"), test, test.test_rows)["tstr"] > found["trtr"]  # tested on what it knows
+
+
 def test_copied_rows_are_seen(big):
     found = measured(ClosestRecords(), big, big.train_rows[:300])
     assert found == {"dcr": 1.0, "identical": 1.0}

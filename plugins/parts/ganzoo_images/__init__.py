@@ -11,6 +11,7 @@ def ganzoo_parts() -> Mapping[str, Mapping[str, str]]:
     return {
         "datasets": {
             "folder": "ganzoo_images.folder:Folder",
+            "arrays": "ganzoo_images.arrays:Arrays",
             "pairs": "ganzoo_images.pairs:Pairs",
             "low-resolution": "ganzoo_images.views:LowResolution",
             "masked": "ganzoo_images.views:Masked",

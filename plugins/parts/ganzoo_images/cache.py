@@ -79,6 +79,7 @@ class Cache:
 
     def __init__(self, root: Path, part: str, base: Path, how: Treatment) -> None:
         self._title, self._sides, self._how = str(root), how.sides, how
+        self._shape = how.sides, how.possible_channels
         kind = f"{how}-{FORMAT}"
         plain = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{root.name}-{part}").strip("-.")[:40] or "folder"
         key = hashlib.sha256(os.fsencode(f"{root}\0{part}")).hexdigest()[:12]
@@ -94,7 +95,7 @@ class Cache:
         """
         broken = {source.name: source.stamp for source in sources if isinstance(source.stamp, str)}
         listed = [source for source in sources if source.name not in broken]
-        length = max(1, min(PICTURES, _SHARD_BYTES // (3 * prod(self._sides))))
+        length = max(1, min(PICTURES, _SHARD_BYTES // (max(3, self._how.most_channels) * prod(self._sides))))
         groups = [listed[start : start + length] for start in range(0, len(listed), length)]
         if len(listed) * prod(self._sides) > _CHECKED and self.folder.exists():
             say(f"Checking the decoded pictures of {self._title}.")
@@ -112,7 +113,7 @@ class Cache:
         """Return the shard of a group of files, or None. Damaged ones are removed."""
         files = files_of(group)
         for path in sorted(self.folder.glob(f"{key_of(files)}-*.safetensors")):
-            if (shard := load(path, self._sides)) and shard.files == files:
+            if (shard := load(path, *self._shape)) and shard.files == files:
                 return shard
             warn(f"The file {path} of the cache is damaged. It is made again.")
             with suppress(OSError):
@@ -125,7 +126,7 @@ class Cache:
         """Make the shards that are None. Return name -> reason for the files that could not even be read."""
         used = {shard.path for shard in shards if shard}
         others = [path for path in self.folder.iterdir() if NAME.fullmatch(path.name) and path not in used]
-        older = [shard for shard in pool.map(lambda path: load(path, self._sides), others) if shard]
+        older = [shard for shard in pool.map(lambda path: load(path, *self._shape), others) if shard]
         known = {file: (shard, row) for shard in older for row, file in enumerate(shard.good)}
         missing = [source for group, shard in zip(groups, shards, strict=True) if not shard for source in group]
         if count := sum(file not in known for file in files_of(missing)):
@@ -170,7 +171,7 @@ class Cache:
             stacked[i] = pixels  # one channel becomes three where others have three
         files = files_of([source for source in group if source.name not in unread])
         for _ in range(2):  # another process may remove it, in place of a damaged one that it has seen there
-            if shard := load(write(self.folder, files, stacked, broken), self._sides):
+            if shard := load(write(self.folder, files, stacked, broken), *self._shape):
                 return shard
         raise GanzooError(f"What is written to the cache {self.folder} is damaged at once. Choose {_CHOOSE}.")
 
@@ -206,7 +207,7 @@ class Cache:
                     f"The cache {self.folder} cannot be used: {reason} ({error.filename or 'no file named'}). Choose "
                     f"{_CHOOSE}."
                 ) from error
-            size = count * {"gray": 1, "alpha": 4}.get(self._how.channels, 3) * prod(self._sides) / 2**20
+            size = count * self._how.most_channels * prod(self._sides) / 2**20
             raise GanzooError(
                 f"There is no room for the cache {self.folder} ({reason}). It needs up to {size:,.0f} MiB, and "
                 "temporarily twice that when pictures change. What was finished is kept, and the next start resumes "

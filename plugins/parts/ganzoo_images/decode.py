@@ -15,9 +15,10 @@ from stat import S_ISREG
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganzoo import UsageError
+from ganzoo_images import planes
 
 Channels = Literal["auto", "gray", "color", "alpha"]
 Background = Literal["white", "black"]
@@ -30,8 +31,8 @@ FORMATS = frozenset(
 it can decode, or are rare."""
 
 _SIZE = re.compile(r"[0-9]{1,4}(x[0-9]{1,4})?")
+MOST_CHANNELS = 64
 _LARGEST = 1 << 30  # bytes of a picture file
-_SUBFILE = 254  # TIFF's tag NewSubfileType; bit 0: a smaller version of another page
 NOT_REGULAR = "it is not a regular file"
 _RANGE = "say which levels are black and white: data.range = [0, 1]"
 
@@ -43,7 +44,8 @@ class Treatment:
     Attributes:
         size: pixels per side of the result, or HEIGHTxWIDTH; None keeps the sides of the picture.
         channels: "gray" (luma, ITU-R BT.601), "color", "alpha" (color, and transparency as a fourth channel), or
-            "auto": one channel if all three are the same.
+            "auto": one channel if all three are the same; or a number: all channels as they are, of which the
+            file must have so many.
         behind: the color behind transparent pixels, if it is not the background.
         background: the color behind transparent pixels, and around padded pictures.
         fit: how a picture gets these proportions. "crop" keeps the largest centered part, "pad" keeps everything and
@@ -53,11 +55,11 @@ class Treatment:
         half: "left" or "right" of a picture that is twice as wide as high; empty for the whole picture.
 
     Raises:
-        UsageError: the size is none, or the levels of ``range`` are not in order.
+        UsageError: the size is none, there are too many channels, or the levels of ``range`` are not in order.
     """
 
     size: int | str | None
-    channels: Channels = "auto"
+    channels: Channels | int = "auto"
     background: Background = "white"
     fit: Fit = "crop"
     range: tuple[float, float] | None = None
@@ -70,8 +72,21 @@ class Treatment:
             _SIZE.fullmatch(str(self.size)) and all(4 <= side <= 4096 for side in self.sides)
         ):
             raise UsageError(f"data.size = {self.size!r}: it must be 4 to 4096 pixels, or HEIGHTxWIDTH such as 64x128.")
+        if isinstance(self.channels, int) and not 1 <= self.channels <= MOST_CHANNELS:
+            raise UsageError(f"data.channels = {self.channels}: a number must be 1 to {MOST_CHANNELS}.")
         if self.range and not self.range[0] < self.range[1]:
             raise UsageError(f"data.range = {list(self.range)}: the level of black must be lower than that of white.")
+
+    @property
+    def most_channels(self) -> int:
+        """Channels of the result, at most."""
+        named = {"gray": 1, "alpha": 4}
+        return self.channels if isinstance(self.channels, int) else named.get(self.channels, 3)
+
+    @property
+    def possible_channels(self) -> tuple[int, ...]:
+        """Channels that several results together may have."""
+        return (1, self.channels) if isinstance(self.channels, int) else (1, 3, 4)
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -81,7 +96,7 @@ class Treatment:
 
     def __str__(self) -> str:
         """Return it as part of a file name."""
-        words = [f"{self.size}", self.channels, self.background]
+        words = [f"{self.size}", f"{self.channels}", self.background]
         words += [self.fit] if self.fit != "crop" else []
         words += [f"{self.range[0]!r}_{self.range[1]!r}"] if self.range else []
         words += [self.half] if self.half else []
@@ -140,21 +155,6 @@ def allowing(max_pixels: int | None) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def pages(path: str) -> list[int]:
-    """Return the pages of a TIFF file that are pictures of their own, counted from 0: all but smaller versions of
-    others. One that cannot be read counts as one page; ``decode`` says what is wrong."""
-    try:
-        with Image.open(io.BytesIO(read(path)), formats=["TIFF"]) as image:
-            found = []
-            for page in range(getattr(image, "n_frames", 1)):
-                image.seek(page)
-                if page == 0 or not int(getattr(image, "tag_v2", {}).get(_SUBFILE, 0)) & 1:
-                    found.append(page)
-            return found
-    except Exception:
-        return [0]
-
-
 def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
     """Return the picture that the bytes of a file hold: a page of a TIFF; of an animation, the first frame.
 
@@ -162,13 +162,15 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
     the center, except that pixels outside the crop do not show in its outermost pixels.
 
     Returns:
-        uint8 (1, 3 or 4, height, width).
+        uint8 (1, 3 or 4, height, width), or as many channels as asked for.
 
     Raises:
         Broken: it cannot be read.
     """
     if not content:
         raise Broken("it is empty")
+    if isinstance(how.channels, int):
+        return _as_they_are(content, how, page)
     try:
         with Image.open(io.BytesIO(content), formats=formats()) as image:
             if page:
@@ -187,6 +189,9 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
         raise
     except Image.DecompressionBombError as error:
         raise Broken("it has very many pixels; if that is no mistake, allow them: data.max_pixels = N") from error
+    except UnidentifiedImageError as error:
+        many = "; if it has more than four channels, keep them: data.channels = N" * content.startswith(planes.MAGIC)
+        raise Broken(f"cannot identify image file{many}") from error
     except Exception as error:  # Pillow's readers raise almost anything at unexpected bytes
         text = " ".join(str(error).split()).replace(" <_io.BytesIO object at", "").partition(" 0x")[0]
         raise Broken(text or type(error).__name__) from error
@@ -197,6 +202,20 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
     if how.channels == "auto" and (pixels == pixels[..., :1]).all():
         return pixels[None, ..., 0]
     return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _as_they_are(content: bytes, how: Treatment, page: int) -> np.ndarray:
+    """Return all channels of a picture, each treated like a gray picture."""
+    try:
+        found = planes.read(content, formats(), page)
+    except MemoryError:
+        raise
+    except Exception as error:  # as in decode()
+        raise Broken(" ".join(str(error).split()) or type(error).__name__) from error
+    if len(found) != how.channels:
+        raise Broken(f"it has {len(found)} channel{'s' * (len(found) > 1)}, not {how.channels}")
+    gray = [_eight_bits(Image.fromarray(plane), how) for plane in found]
+    return np.stack([np.asarray(_fitted(plane, how) if how.size is not None else plane) for plane in gray])
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ganzoo import Batch, Dataset, Field, GanzooError, UsageError, warn
-from ganzoo.images import from_bytes, on_white
+from ganzoo.images import from_bytes, shown
 from ganzoo_images import classes, options
 from ganzoo_images.archives import folder_of
 from ganzoo_images.cache import Cache, Decoded, default_folder
@@ -93,8 +93,8 @@ class Pictures(Dataset):
             raise ValueError(str(error)) from error
 
     def postprocess(self, sample: Tensor) -> Tensor:
-        """Return pictures with transparency on white, because metrics see colors only."""
-        return on_white(sample)
+        """Return pictures as they are shown, because metrics see colors only: those with transparency on white."""
+        return shown(sample)
 
     def fingerprint(self) -> str:
         """Return a hash of all pictures and labels, shard by shard: also if they exceed the memory."""
@@ -122,7 +122,7 @@ class Pictures(Dataset):
 
 
 class Folder(Pictures):
-    """Pictures of a folder and its subfolders, or of a .zip: ``image`` (1, 3 or 4, size, size) in [-1, 1]. If all of
+    """Pictures of a folder and its subfolders, or of a .zip: ``image`` (C, size, size) in [-1, 1]. If all of
     them are in subfolders, the top subfolders are classes: ``label`` 0, 1, ... in the order of their names. A file of
     labels may name the classes instead. Folders called train, valid and test are splits, and the classes are in them.
 
@@ -140,7 +140,7 @@ class Folder(Pictures):
         *,
         path: options.Path,
         size: options.Size = 64,
-        channels: options.Channels = "auto",
+        channels: options.AnyChannels = "auto",
         background: options.Background = "white",
         fit: options.Fit = "crop",
         range: options.FolderRange = None,  # noqa: A002
@@ -169,10 +169,12 @@ class Folder(Pictures):
         left_out += [counts(others)] if others else []
         if left_out:
             warn(f"{root}: these files are left out: {', '.join(left_out)}.")
+        as_they_are = isinstance(channels, int)
         with allowing(max_pixels):
-            chosen = with_pages(chosen) if pages == "all" else chosen
+            chosen = with_pages(chosen, as_they_are) if pages == "all" else chosen
             if range == "measured":  # over all splits, so that they have the same levels
-                how = replace(how, range=measured(with_pages(sources) if pages == "all" else sources, root))
+                every = with_pages(sources, as_they_are) if pages == "all" else sources
+                how = replace(how, range=measured(every, root, as_they_are))
         decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
         found: Tensor | None
         if known:

@@ -1,5 +1,6 @@
 """Listing a folder: its picture files, in an order that depends only on their names."""
 
+import io
 import os
 import re
 from collections import Counter
@@ -8,10 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
 
+from PIL import Image
+
 from ganzoo import UsageError
 from ganzoo.errors import nearest
-from ganzoo_images.decode import NOT_REGULAR, pages, suffixes
+from ganzoo_images.decode import NOT_REGULAR, read, suffixes
+from ganzoo_images.planes import TIFF, check_installed, pages as tiff_pages
 
+_SUBFILE = 254  # TIFF's tag NewSubfileType; bit 0: a smaller version of another page
 _HEIF = {".heic", ".heif", ".hif"}
 
 
@@ -58,12 +63,40 @@ def find(root: Path) -> tuple[list[Source], Counter[str]]:
     return sorted(sources, key=lambda source: source.name), others
 
 
-def with_pages(sources: Iterable[Source]) -> list[Source]:
-    """Return the files with one entry for each page of a TIFF."""
+def pages(path: str, as_they_are: bool = False) -> list[int]:
+    """Return the pages of a TIFF file that are pictures of their own, counted from 0: all but smaller versions of
+    others. A file that cannot be read counts as one page; ``decode`` says what is wrong.
+
+    Args:
+        path: of the file.
+        as_they_are: ask tifffile, which reads more files than Pillow.
+    """
+    try:
+        if as_they_are:
+            return tiff_pages(read(path))
+        with Image.open(io.BytesIO(read(path)), formats=["TIFF"]) as image:
+            found = []
+            for page in range(getattr(image, "n_frames", 1)):
+                image.seek(page)
+                if page == 0 or not int(getattr(image, "tag_v2", {}).get(_SUBFILE, 0)) & 1:
+                    found.append(page)
+            return found
+    except Exception:
+        return [0]
+
+
+def with_pages(sources: Iterable[Source], as_they_are: bool = False) -> list[Source]:
+    """Return the files with one entry for each page of a TIFF, whose channels may be needed as they are.
+
+    Raises:
+        UsageError: tifffile is needed, and is not installed.
+    """
     found = []
     for source in sources:
-        tiff = source.name.lower().endswith((".tif", ".tiff"))
-        for page in pages(source.path) if tiff else [0]:
+        tiff = source.name.lower().endswith(TIFF)
+        if tiff and as_they_are:
+            check_installed()
+        for page in pages(source.path, as_they_are) if tiff else [0]:
             found.append(replace(source, name=f"{source.name}#{page}", page=page) if page else source)
     return found
 

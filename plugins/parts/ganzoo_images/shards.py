@@ -91,8 +91,9 @@ def write(folder: Path, files: Sequence[File], pixels: np.ndarray, broken: Mappi
     return path
 
 
-def load(path: Path, sides: tuple[int, int]) -> Shard | None:
-    """Return the shard in a file, with pictures of these sides; None if it is damaged, not a shard or gone."""
+def load(path: Path, sides: tuple[int, int], channels: Sequence[int]) -> Shard | None:
+    """Return the shard in a file, with pictures of these sides and one of these numbers of channels; None if it is
+    damaged, not a shard or gone."""
     try:
         found = path.stat()
         if not S_ISREG(found.st_mode) or not 8 < found.st_size <= _LARGEST:
@@ -108,7 +109,7 @@ def load(path: Path, sides: tuple[int, int]) -> Shard | None:
         shard = Shard(path, content[start:].view(shape), files, broken)
     except (OSError, RuntimeError, ValueError, TypeError, LookupError, ArithmeticError):
         return None  # whoever made it, its SHA-256 is right but its content is not
-    fits = shape in ([len(shard.good), channels, *sides] for channels in (1, 3, 4))
+    fits = shape in ([len(shard.good), number, *sides] for number in channels)
     return shard if fits else None
 
 

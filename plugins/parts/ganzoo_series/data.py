@@ -10,10 +10,12 @@ Yoon, Jarrett, van der Schaar, "Time-series Generative Adversarial Networks", 20
 
 import csv
 import io
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import torch
+from ganzoo_images.arrays import holds_pictures
 from torch import Tensor
 
 from ganzoo import Field, Option, TensorDataset, UsageError
@@ -69,6 +71,10 @@ class Series(SeriesDataset):
 
     opens = (".npy", ".npz")
     location_options = ("path",)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        return not holds_pictures(path)
 
     def __init__(
         self,

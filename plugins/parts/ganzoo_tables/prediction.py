@@ -29,7 +29,7 @@ class TSTR(OfTables):
 
     - ``tstr``: the accuracy if the target is categories; if it is numbers, the share of their variance that is
       explained (R squared; it may be below 0). 1 at best.
-    - ``trtr``: the same if it is trained on as many real rows: what ``tstr`` could reach.
+    - ``trtr``: the same if it is trained on as many rows of the training split: what ``tstr`` could reach.
     """
 
     unseen = True
@@ -51,9 +51,9 @@ class TSTR(OfTables):
             raise UsageError(f"tstr.target: there is no column {target!r}. {nearest(target, names)}")
         at = names.index(target)
         ranks = [np.sort(values.astype(np.float64)) for _, values in learned(dataset, dataset.train_rows)]
-        reached = [
-            self._reached(learned(dataset, samples.values), test, ranks, at, fake.seed) for samples in (fake, real)
-        ]
+        # With data.split = "test", the real rows are those of the test.
+        train = real.values if dataset.split == "train" else dataset.train_rows[: len(fake.values)]
+        reached = [self._reached(learned(dataset, rows), test, ranks, at, fake.seed) for rows in (fake.values, train)]
         details = {"target": target, "measure": "r2" if isinstance(test[at][0], Number) else "accuracy"}
         return {name: Score(value, "higher", details) for name, value in zip(("tstr", "trtr"), reached, strict=True)}
 

@@ -43,7 +43,7 @@ def _scalars(tick: Tick) -> str:
     names = [name for name in tick.scalars if not name.startswith(("gradient/", "health/"))]
     names.sort(key=lambda name: not name.startswith("loss/"))
     values = [f"{name.replace('/', ' ')} {tick.scalars[name]:.4f}" for name in names]
-    return "  ".join([*values, f"{tick.images_per_second:,.0f} images/s"])
+    return "  ".join([*values, f"{tick.examples_per_second:,.0f} examples/s"])
 
 
 class Lines(Observer):

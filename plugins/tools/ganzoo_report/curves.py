@@ -21,7 +21,7 @@ _GROUPS = {  # group -> title of its figure, title of its y-axes
     "gradient": ("Gradients", "gradient norm"),
     "health": ("Health", "relative to the data"),
     "lr": ("Learning rates", "learning rate"),
-    "speed": ("Speed", "images per second"),
+    "speed": ("Speed", "examples per second"),
 }
 _ONE_PANEL = ("loss", "scores")  # groups with a common scale: those of a single run share a panel
 _CLOCK = ("step", "epoch", "seconds")
@@ -52,7 +52,7 @@ def figures(runs: Sequence[ReportedRun]) -> list[CurveGroup]:
             for name, value in tick.items():
                 if name in _CLOCK or isinstance(value, bool) or not isinstance(value, int | float):
                     continue
-                group = "speed" if name == "images_per_second" else tag(name).partition("/")[0]
+                group = "speed" if name == "examples_per_second" else tag(name).partition("/")[0]
                 series = groups.setdefault(group, {}).setdefault(name, [[] for _ in runs])
                 series[number].append((tick["step"], value))
     return [_draw(group, series, runs) for group, series in groups.items() if series]
@@ -74,7 +74,7 @@ def _draw(group: str, series: dict[str, list[Points]], runs: Sequence[ReportedRu
     one_panel = len(runs) == 1 and group in _ONE_PANEL
     columns = 1 if one_panel else min(3, len(series))
     rows = 1 if one_panel else -(-len(series) // columns)
-    names = None if one_panel else ["images per second" if name == "images_per_second" else name for name in series]
+    names = None if one_panel else ["examples per second" if name == "examples_per_second" else name for name in series]
     panels = 1 if one_panel else len(series)
     cells: list[dict[str, str] | None] = [{} if number < panels else None for number in range(rows * columns)]
     used = [cells[row * columns : (row + 1) * columns] for row in range(rows)]  # None: no empty panel

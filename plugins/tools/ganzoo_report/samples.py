@@ -103,6 +103,7 @@ def _view(run: Run, references: _References) -> View:
         note = "The samples are points in the plane, not pictures."
         problem, points = _guarded(lambda: _points(run, references), None)
         return replace(view, points=points, interpolation_note=note, neighbors_note=problem or note)
+    samples = images.shown(samples)
     if not problem and not images.drawable(samples):
         problem = f"Nothing to show: samples of shape {tuple(samples.shape[1:])} are not pictures."
     if not problem and not samples.isfinite().all():
@@ -142,7 +143,8 @@ def _interpolation(model: Model, seed: int) -> tuple[str, str]:
     with torch.no_grad():
         samples = torch.cat([model.generate({name: part}) for part in steps.split(COLUMNS)])
     how = "along the great circle" if spherical else "along the straight line"
-    return picture(images.grid(samples, COLUMNS)), f"Each row goes from one latent {name} to another {how}."
+    grid = images.grid(images.shown(samples), COLUMNS)
+    return picture(grid), f"Each row goes from one latent {name} to another {how}."
 
 
 def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class TensorBoard(Observer):
 
         for name, value in tick.scalars.items():
             self.file.add(scalar(tag(name), value), tick.step)
-        self.file.add(scalar("speed/images_per_second", tick.images_per_second), tick.step)
+        self.file.add(scalar("speed/examples_per_second", tick.examples_per_second), tick.step)
         self.file.flush()
 
     def on_samples(self, step: int, images: Mapping[str, "Tensor"], samples: Mapping[str, "Tensor"]) -> None:
