@@ -1,6 +1,7 @@
 """The command line: one file per command, imported when it is called. Nothing here imports torch."""
 
 import errno
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -119,6 +120,8 @@ def _report(error: BaseException) -> int:
     code = 1
     if isinstance(error, click.NoSuchOption):
         error = click.UsageError(f"No such option {error.option_name!r}. {_leads(error)}".rstrip(), error.ctx)
+    if isinstance(error, click.UsageError) and re.search(r"unexpected extra arguments? \(.*[./]", error.message):
+        error.message += ". A shell makes several of a name with braces or asterisks: put it in quotes."
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

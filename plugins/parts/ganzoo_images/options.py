@@ -8,6 +8,9 @@ from ganzoo_images import decode
 Path = Annotated[str, Option("Folder of pictures", min_length=1)]
 Size = Annotated[int | str, Option("Pixels per side, or HEIGHTxWIDTH such as 64x128")]
 Channels = Annotated[decode.Channels, Option("Gray, color, or with transparency; auto: gray if all pictures are")]
+GivenChannels = Annotated[
+    Literal["gray", "color", "alpha"], Option("Gray, color, or with transparency: what every picture becomes")
+]
 Background = Annotated[decode.Background, Option("Color behind transparent and around padded pictures")]
 Fit = Annotated[decode.Fit, Option("How pictures get their size: cut, padded, or stretched")]
 Range = Annotated[
