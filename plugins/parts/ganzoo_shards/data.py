@@ -14,14 +14,14 @@ from typing import Annotated, BinaryIO, ClassVar
 
 import torch
 from filelock import FileLock
-from torch import Tensor
-
-from ganzoo import GanzooError, Option, UsageError
 from ganzoo_images import options
 from ganzoo_images.decode import Treatment
 from ganzoo_images.folder import cache_folder
 from ganzoo_images.pictures import EncodedPictures
 from ganzoo_images.progress import counting, say
+from torch import Tensor
+
+from ganzoo import GanzooError, Option, UsageError
 from ganzoo_shards.index import Index, Wanted, index_of
 from ganzoo_shards.labels import joined, names_of
 from ganzoo_shards.paths import find
@@ -151,9 +151,8 @@ def _indexes(paths: Sequence[Path], wanted: Wanted, base: Path) -> list[Index]:
             "data.cache=FOLDER."
         ) from error
     if made:
-        say(
-            f"Listed {sum(len(index.places) for index in indexes):,} pictures in {_counted(len(paths))}. The list is kept in {folder}"
-        )
+        count = sum(len(index.places) for index in indexes)
+        say(f"Listed {count:,} pictures in {_counted(len(paths))}. The list is kept in {folder}")
     return indexes
 
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from ganzoo_images.decode import suffixes
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from ganzoo import UsageError
 from ganzoo.files import write_atomically
-from ganzoo_images.decode import suffixes
 
 _FORMAT = 1  # a change makes all indexes anew
 _LABEL_KEYS = ("cls", "label", "class", "class_name", "category")

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from ganzoo_images.classes import numbered
 from torch import Tensor
 
 from ganzoo import UsageError, warn
-from ganzoo_images.classes import numbered
 from ganzoo_shards.index import Index
 
 NAMES = "classnames.txt"

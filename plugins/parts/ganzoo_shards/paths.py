@@ -21,10 +21,8 @@ def find(text: str) -> list[Path]:
     path = Path(text).expanduser()
     if path.is_dir():
         return _of_folder(path)
-    if path.exists() or "{" not in text:
-        paths = [path]
-    else:
-        paths = [Path(name).expanduser() for name in _expanded(text)]
+    plain = path.exists() or "{" not in text
+    paths = [path] if plain else [Path(name).expanduser() for name in _expanded(text)]
     missing = [one for one in paths if not one.is_file()]
     if not missing:
         return paths
@@ -32,8 +30,8 @@ def find(text: str) -> list[Path]:
         raise UsageError(f"data.path: there is no file {path.absolute()}. {_hint(path)}".rstrip())
     named = ", ".join(one.name for one in missing[:_NAMED]) + ", ..." * (len(missing) > _NAMED)
     raise UsageError(
-        f"data.path = {text!r}: {len(missing):,} of {len(paths):,} shards are missing: {named}. Add them, or change the "
-        "numbers in the braces."
+        f"data.path = {text!r}: {len(missing):,} of {len(paths):,} shards are missing: {named}. Add them, or "
+        "change the numbers in the braces."
     )
 
 
