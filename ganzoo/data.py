@@ -86,8 +86,10 @@ class Dataset(ABC):
         validation_options: additional options that evaluations during training override. These evaluations choose the
             best checkpoint, so they should not use the data that ``eval_options`` select.
         location_options: options that only say where the data are. A run may be resumed with others.
-        opens: what ``--data PATH`` gives to this dataset, as its option ``path``: suffixes such as ``".csv"``, and
-            ``"/"`` for folders.
+        opens: what ``--data PATH`` gives to this dataset, as its option ``path``: suffixes such as ``".csv"``, ``"/"``
+            for folders, and ``"/.tar"`` for folders that hold such files and no other folders. Of ``--data
+            PREFIX:TEXT``, a dataset that opens ``"prefix:"`` gets the text. It is made an absolute path if it begins
+            as a path does, with ``.``, ``~`` or ``/``.
         opens_for: fields, such as ``("source",)``. ``--data PATH`` gives a path to this dataset only if the model, the
             loss or a penalty needs all of these. If several datasets open it, the one with the most of them gets it.
         formats: suffixes of the files that ``encode`` makes, such as ``(".csv",)``.

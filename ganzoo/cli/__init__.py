@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -135,6 +136,9 @@ def _report(error: BaseException) -> int:
     code = 1
     if isinstance(error, click.NoSuchOption):
         error = click.UsageError(f"No such option {error.option_name!r}. {_leads(error)}".rstrip(), error.ctx)
+    if isinstance(error, click.UsageError) and re.search(r"unexpected extra arguments? \(.*[./]", error.message):
+        quoted = "A shell makes several of a name with braces or asterisks: put it in quotes."
+        error = click.UsageError(f"{error.message}. {quoted}", error.ctx)
     if isinstance(error, click.ClickException):
         error.show()
         return error.exit_code

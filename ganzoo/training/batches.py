@@ -119,7 +119,7 @@ class BatchStream:
         )
         with sigint_ignored():
             fetched = iter(loader)  # the workers start here
-        for batch in fetched:
+        for batch in _with_plain_errors(fetched):
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
 
     def _indices(self, step: int) -> Iterator[Tensor]:
@@ -134,6 +134,15 @@ class BatchStream:
 
     def _needed(self, stored: Batch) -> dict[str, Tensor]:
         return {name: value for name, value in stored.items() if name in self.fields}
+
+
+def _with_plain_errors(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield batches. An error for the user that a loader process met is only its message, without the traceback that
+    torch puts around it."""
+    try:
+        yield from batches
+    except GanzooError as error:
+        raise type(error)(str(error).rpartition(f"{type(error).__name__}: ")[2].strip()) from error
 
 
 class _NeededFields(TorchDataset[Batch]):

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +18,9 @@ from ganzoo.recipes import Recipe
 from ganzoo.training.experiment import build_data
 from ganzoo.zoo import Zoo
 
+_PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9]+:)(.*)")
+"""A word and a colon. One letter and a colon is a drive of Windows."""
+
 
 def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Collection[str] = ()) -> Recipe:
     """Return a recipe with another dataset.
@@ -24,8 +28,9 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
     Args:
         zoo: the plugins.
         recipe: what to change.
-        data: the name of a dataset, or the path of a folder or a file, or both: ``NAME=PATH``. The dataset gets the
-            path as its option ``path``, and the recipe is named by it.
+        data: the name of a dataset, or the path of a folder or a file, or both: ``NAME=PATH``; or a prefix that a
+            dataset opens, and what follows it. The dataset gets that as its option ``path``, and the recipe is named
+            by it.
         needed: fields that the other parts need (``Dataset.opens_for``).
 
     Raises:
@@ -34,30 +39,52 @@ def with_data(zoo: Zoo, recipe: Recipe, data: str | PathLike[str], needed: Colle
     if not isinstance(data, str | PathLike):
         raise UsageError(f"data must be the name of a dataset or a path, not {data!r}.")
     data, train = fspath(data), {key: value for key, value in recipe.train.items() if key != "metrics"}
-    chosen, equals, place = data.partition("=")
-    named = bool(equals) and not Path(data).expanduser().exists()
-    path = Path(place if named else data).expanduser()
-    if named:
-        zoo.part("data", chosen)
-        if not place:
-            raise UsageError(f"--data {data}: there is no path after the equals sign.")
-    else:
-        try:
-            zoo.part("data", data)
-            return recipe if data == recipe.data.name else replace(recipe.with_part("data", data), train=train)
-        except UsageError:
-            if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.suffix or path.exists()):
-                raise
-        chosen = opener(zoo, path, f"--data {data}", needed)
-    title = path.resolve().name if path.is_dir() else path.resolve().stem
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", title).strip("-._") or "data"
+    found = _found(zoo, data, needed)
+    if not found:
+        return recipe if data == recipe.data.name else replace(recipe.with_part("data", data), train=train)
+    chosen, place = found
+    path = Path(place)
+    title = path.resolve().name if path.is_dir() or not path.is_absolute() else path.resolve().stem
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", title).strip("-._") or "data"
     return replace(
-        recipe.with_part("data", chosen).with_setting("data.path", str(path.absolute())),
+        recipe.with_part("data", chosen).with_setting("data.path", place),
         train=train,
         name=f"{_without_data(recipe)}-{name}",
         title=f"{recipe.title} on {title}".strip(),
         expect={},
     )
+
+
+def _found(zoo: Zoo, data: str, needed: Collection[str]) -> tuple[str, str] | None:
+    """Return the name of the dataset that opens ``data``, and its option ``path``; None if it is the name of a
+    dataset."""
+    typed = f"--data {data}"
+    if (match := _PREFIX.fullmatch(data)) and not Path(data).expanduser().exists():
+        prefix, rest = match[1].lower(), match[2]
+        if rest.startswith("//"):
+            raise UsageError(f"{typed}: addresses are not opened. Download the files, and give their path.")
+        chosen = _opener(zoo, [prefix], typed, needed)
+        if not rest:
+            raise UsageError(f"{typed}: there is nothing after the colon.")
+        return chosen, _absolute(rest) if rest.startswith((".", "~", "/", os.sep)) else rest
+    chosen, equals, place = data.partition("=")
+    if equals and not Path(data).expanduser().exists():
+        zoo.part("data", chosen)
+        if not place:
+            raise UsageError(f"{typed}: there is no path after the equals sign.")
+        return chosen, _absolute(place)
+    path = Path(data).expanduser()
+    try:
+        zoo.part("data", data)
+        return None
+    except UsageError:
+        if not ({"/", os.sep} & set(data) or data.startswith(("~", ".")) or path.suffix or path.exists()):
+            raise
+    return opener(zoo, path, typed, needed), _absolute(data)
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def nearest_recipe(zoo: Zoo, candidates: Sequence[tuple[Recipe, Recipe]]) -> tuple[Recipe, Dataset | None]:
@@ -121,19 +148,47 @@ def opener(zoo: Zoo, path: Path, typed: str, needed: Collection[str] = ()) -> st
     Raises:
         UsageError: not exactly one does.
     """
-    kind = "/" if path.is_dir() or not path.suffix else path.suffix.lower()
-    opened, fields = {}, dict[str, int]()
+    return _opener(zoo, _kinds(path), typed, needed, path)
+
+
+def _opener(zoo: Zoo, kinds: Sequence[str], typed: str, needed: Collection[str], path: Path | None = None) -> str:
+    """Return the name of the dataset that opens the first of these kinds that any opens."""
+    opened, lengths = {}, dict[str, int]()
     for part in zoo.parts("data"):
         with suppress(GanzooError):  # a broken plugin opens nothing
             cls = part.load()
             opened[part.name] = cls.opens
-            if kind in cls.opens and set(cls.opens_for) <= set(needed) and cls.accepts(path):
-                fields[part.name] = len(cls.opens_for)
-    able = [name for name, count in fields.items() if count == max(fields.values())]
+            if set(cls.opens_for) <= set(needed) and (path is None or cls.accepts(path)):
+                lengths[part.name] = len(cls.opens_for)
+    every = sorted({kind for opens in opened.values() for kind in opens})
+    kind = next((kind for kind in kinds if kind in every), kinds[-1])
+    fitting = {name: count for name, count in lengths.items() if kind in opened[name]}
+    able = [name for name, count in fitting.items() if count == max(fitting.values())]
     if len(able) != 1:
-        what = "folders" if kind == "/" else f"{kind} files"
-        every = sorted({kind for kinds in opened.values() for kind in kinds})
-        known = ", ".join("folders" if kind == "/" else kind for kind in every)
-        remedy = f"Choose one: {', '.join(able)}, with --data {able[0]}={path}" if able else f"They open: {known}"
-        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {what}. {remedy}.")
+        remedy = (
+            f"Choose one: {', '.join(able)}, with --data {able[0]}={path or 'PATH'}"
+            if able
+            else f"They open: {', '.join(map(_in_words, every))}"
+        )
+        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {_in_words(kind, 'files')}. {remedy}.")
     return able[0]
+
+
+def _kinds(path: Path) -> list[str]:
+    """Return what a dataset may say that it opens, to be given this path: the most special first."""
+    if not path.is_dir():
+        return [path.suffix.lower() or "/"]
+    with suppress(OSError), os.scandir(path) as entries:
+        inside = [entry for entry in entries if not entry.name.startswith(".")]
+        suffixes = Counter(Path(entry.name).suffix.lower() for entry in inside if entry.is_file())
+        if suffixes and suffixes.total() == len(inside):
+            return [f"/{suffixes.most_common(1)[0][0]}", "/"]
+    return ["/"]
+
+
+def _in_words(kind: str, files: str = "") -> str:
+    if kind.endswith(":"):
+        return f"{kind}NAME"
+    if kind.startswith("/"):
+        return f"folders of {kind[1:]} files" if kind[1:] else "folders"
+    return f"{kind} {files}".strip()

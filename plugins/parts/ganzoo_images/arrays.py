@@ -19,8 +19,8 @@ from ganzoo import Batch, Option, TensorDataset, UsageError
 from ganzoo.images import shown
 from ganzoo_images import options
 from ganzoo_images.decode import MOST_CHANNELS, Treatment
-from ganzoo_images.folder import mirrored
 from ganzoo_images.lite0 import default_extractor
+from ganzoo_images.pictures import mirrored
 from ganzoo_images.progress import say
 
 _LABELS = ("label", "labels", "y")

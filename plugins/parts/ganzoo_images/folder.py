@@ -14,20 +14,20 @@ from dataclasses import replace
 from itertools import accumulate
 from math import prod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ganzoo import Batch, Dataset, Field, GanzooError, UsageError, warn
-from ganzoo.images import from_bytes, shown
+from ganzoo import Batch, Field, GanzooError, UsageError, warn
 from ganzoo_images import classes, options
 from ganzoo_images.archives import folder_of
 from ganzoo_images.cache import Cache, Decoded, default_folder
-from ganzoo_images.decode import Broken, Channels, Treatment, allowing, decode
+from ganzoo_images.decode import Treatment, allowing
 from ganzoo_images.levels import measured
 from ganzoo_images.listing import Source, counts, file_of, find, with_pages
 from ganzoo_images.lite0 import default_extractor
+from ganzoo_images.pictures import PictureDataset, mirrored
 from ganzoo_images.shards import mapped
 
 _NAMED = 10  # broken files that are named
@@ -36,12 +36,10 @@ SPLITS = {"train": ("train", "training"), "validation": ("valid", "val", "valida
 """Splits, and the names of their folders."""
 
 
-class Pictures(Dataset):
+class Pictures(PictureDataset):
     """Decoded pictures: ``image`` (C, size, size), and ``label`` if they have classes. Their files are mapped into
     memory, so they may exceed it. A copy of the dataset in another process maps the same files.
     """
-
-    metrics: tuple[str, ...] = ("kd", "prdc", "authenticity-pyramid")
 
     def __init__(
         self,
@@ -77,24 +75,6 @@ class Pictures(Dataset):
             pixels = self._pixels[0] if len(self._pixels) == 1 else torch.cat(self._pixels)
             self._tensors = self._with_labels(pixels, slice(None))
         return self._tensors
-
-    @classmethod
-    def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
-        """Return a picture treated as those of the dataset were, see ``Dataset.decode_input``."""
-        if len(field.shape) != 3 or field.shape[0] not in (1, 3):
-            raise ValueError(f"a picture has the shape (1 or 3, height, width), not {field.shape}")
-        how = {name: options[name] for name in ("background", "behind", "fit", "range") if name in options}
-        _, height, width = field.shape
-        channels: Channels = "gray" if field.shape[0] == 1 else "color"
-        size = f"{height}x{width}" if min(height, width) > 0 else None
-        try:
-            return from_bytes(torch.from_numpy(decode(content, Treatment(size, channels, **how))))
-        except Broken as error:
-            raise ValueError(str(error)) from error
-
-    def postprocess(self, sample: Tensor) -> Tensor:
-        """Return pictures as they are shown, because metrics see colors only: those with transparency on white."""
-        return shown(sample)
 
     def fingerprint(self) -> str:
         """Return a hash of all pictures and labels, shard by shard: also if they exceed the memory."""
@@ -192,12 +172,6 @@ class Folder(Pictures):
         if self._mirror:
             (batch["image"],) = mirrored(batch["image"])
         return batch
-
-
-def mirrored(*pictures: Tensor) -> tuple[Tensor, ...]:
-    """Return batches of pictures (n, C, H, W) with a random half of their rows mirrored, the same rows in each."""
-    chosen = torch.rand(len(pictures[0]), 1, 1, 1, device=pictures[0].device) < 0.5
-    return tuple(torch.where(chosen, picture.flip(3), picture) for picture in pictures)
 
 
 def decode_all(

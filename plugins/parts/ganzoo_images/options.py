@@ -12,6 +12,9 @@ AnyChannels = Annotated[
     decode.Channels | int,
     Option("Gray, color, or with transparency; auto: gray if all pictures are; or the number that all pictures have"),
 ]
+GivenChannels = Annotated[
+    Literal["gray", "color", "alpha"], Option("Gray, color, or with transparency: what every picture becomes")
+]
 Background = Annotated[decode.Background, Option("Color behind transparent and around padded pictures")]
 Fit = Annotated[decode.Fit, Option("How pictures get their size: cut, padded, or stretched")]
 Range = Annotated[

@@ -14,9 +14,10 @@ from ganzoo import Batch, Dataset, Field, Option, UsageError, warn
 from ganzoo_images import options
 from ganzoo_images.cache import Decoded
 from ganzoo_images.decode import Treatment
-from ganzoo_images.folder import Pictures, chosen_split, decode_all, memory, mirrored
+from ganzoo_images.folder import Pictures, chosen_split, decode_all, memory
 from ganzoo_images.layouts import SHOWN, Layout, find_layout, key_of
 from ganzoo_images.listing import Source
+from ganzoo_images.pictures import mirrored
 from ganzoo_images.progress import say
 
 SEED = 2017
