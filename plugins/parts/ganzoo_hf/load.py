@@ -67,7 +67,9 @@ def _parquet(files: Mapping[str, Sequence[str]], split: str, path: str) -> list[
         UsageError: there is no such split, or not all of its files are Parquet.
     """
     if split not in files:
-        raise UsageError(f"data.split = {split!r}: of {path!r}, only {', '.join(map(str, files)) or 'nothing'} can be streamed.")
+        raise UsageError(
+            f"data.split = {split!r}: of {path!r}, only {', '.join(map(str, files)) or 'nothing'} can be streamed."
+        )
     if others := [name for name in files[split] if not name.lower().endswith(".parquet")]:
         raise UsageError(
             f"data.stream: only Parquet files are streamed, and {path!r} has {others[0]}. Leave it out; or, on the "
