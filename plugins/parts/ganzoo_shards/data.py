@@ -152,7 +152,8 @@ def _indexes(paths: Sequence[Path], wanted: Wanted, base: Path) -> list[Index]:
         ) from error
     if made:
         count = sum(len(index.places) for index in indexes)
-        say(f"Listed {count:,} pictures in {_counted(len(paths))}. The list is kept in {folder}")
+        pictures = f"{count:,} picture{'s' * (count != 1)}"
+        say(f"Listed {pictures} in {_counted(len(paths))}. The list is kept in {folder}")
     return indexes
 
 
