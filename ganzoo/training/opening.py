@@ -4,7 +4,6 @@ import os
 import re
 import sys
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from math import inf, log2, prod
 from os import PathLike, fspath
@@ -123,9 +122,13 @@ def opener(zoo: Zoo, path: Path, typed: str, needed: Collection[str] = ()) -> st
     """
     kind = "/" if path.is_dir() or not path.suffix else path.suffix.lower()
     opened, fields = {}, dict[str, int]()
+    broken = {broken.plugin.name: broken.error for broken in zoo.broken}
     for part in zoo.parts("data"):
-        with suppress(GanzooError):  # a broken plugin opens nothing
+        try:
             cls = part.load()
+        except GanzooError as error:  # a broken plugin opens nothing
+            broken[part.plugin.name] = str(error)
+        else:
             opened[part.name] = cls.opens
             if kind in cls.opens and set(cls.opens_for) <= set(needed) and cls.accepts(path):
                 fields[part.name] = len(cls.opens_for)
@@ -135,5 +138,7 @@ def opener(zoo: Zoo, path: Path, typed: str, needed: Collection[str] = ()) -> st
         every = sorted({kind for kinds in opened.values() for kind in kinds})
         known = ", ".join("folders" if kind == "/" else kind for kind in every)
         remedy = f"Choose one: {', '.join(able)}, with --data {able[0]}={path}" if able else f"They open: {known}"
-        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {what}. {remedy}.")
+        reasons = "; ".join(f"{name} ({why.rstrip('.')})" for name, why in broken.items())
+        lost = f" Plugins that are broken, and open nothing: {reasons}." if broken and not able else ""
+        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {what}. {remedy}.{lost}")
     return able[0]
