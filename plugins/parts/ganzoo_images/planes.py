@@ -37,7 +37,7 @@ def pages(file: BinaryIO) -> list[int]:
     """Return the pages of a TIFF that are no smaller versions of others."""
     import tifffile
 
-    with tifffile.TiffFile(file) as tiff:
+    with tifffile.TiffFile(file, name="picture") as tiff:  # the file itself has only a number
         found = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in tiff.pages]
         return [number for number, page in enumerate(found) if number == 0 or not page.is_reduced]
 
