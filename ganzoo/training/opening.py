@@ -154,9 +154,13 @@ def opener(zoo: Zoo, path: Path, typed: str, needed: Collection[str] = ()) -> st
 def _opener(zoo: Zoo, kinds: Sequence[str], typed: str, needed: Collection[str], path: Path | None = None) -> str:
     """Return the name of the dataset that opens the first of these kinds that any opens."""
     opened, lengths = {}, dict[str, int]()
+    broken = {broken.plugin.name: broken.error for broken in zoo.broken}
     for part in zoo.parts("data"):
-        with suppress(GanzooError):  # a broken plugin opens nothing
+        try:
             cls = part.load()
+        except GanzooError as error:  # a broken plugin opens nothing
+            broken[part.plugin.name] = str(error)
+        else:
             opened[part.name] = cls.opens
             if set(cls.opens_for) <= set(needed) and (path is None or cls.accepts(path)):
                 lengths[part.name] = len(cls.opens_for)
@@ -170,7 +174,9 @@ def _opener(zoo: Zoo, kinds: Sequence[str], typed: str, needed: Collection[str],
             if able
             else f"They open: {', '.join(map(_in_words, every))}"
         )
-        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {_in_words(kind, 'files')}. {remedy}.")
+        reasons = "; ".join(f"{name} ({why.rstrip('.')})" for name, why in broken.items())
+        lost = f" Plugins that are broken, and open nothing: {reasons}." if broken and not able else ""
+        raise UsageError(f"{typed}: {len(able) or 'no'} datasets open {_in_words(kind, 'files')}. {remedy}.{lost}")
     return able[0]
 
 

@@ -157,6 +157,20 @@ def test_a_dataset_of_a_plugin_opens_its_files(install, photos):
         api.with_data(Zoo(), Zoo().recipe("fc-ring8"), "./x.numbers")
 
 
+def test_a_plugin_that_could_not_be_imported_is_named(install, ganzoo, photos):
+    parts = {"datasets": {"numbers": "lost_module.data:Numbers"}}
+    install("lost", f"from ganzoo import hookimpl\n\n\n@hookimpl\ndef ganzoo_parts():\n    return {parts!r}\n")
+    install("worse", "import nothing_of_this_name\n")
+    result = ganzoo("run", "fc-ring8", "--data", "./x.numbers")
+    assert result.code == 2
+    assert "no datasets open .numbers files" in result.err
+    assert "Plugins that are broken, and open nothing: " in result.err
+    assert "lost ('numbers' of the plugin" in result.err
+    assert "No module named 'lost_module'" in result.err
+    assert "worse (" in result.err
+    assert "broken" not in ganzoo("run", "fc-ring8", "--data", "./x.csv").err  # a dataset opens it, and says why not
+
+
 def test_a_dataset_is_preferred_to_a_folder_of_its_name(photos):
     zoo, recipe = Zoo(), Zoo().recipe("dcgan-mnist")
     Path("mnist").mkdir()

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from stat import S_ISREG
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -126,8 +126,9 @@ def formats() -> tuple[str, ...]:
     return tuple(form for form in Image.ID if form in FORMATS)
 
 
-def read(path: str) -> bytes:
-    """Return the bytes of a picture file. A pipe is not waited for, and a device is not read.
+@contextmanager
+def opened(path: str) -> Iterator[BinaryIO]:
+    """Open a picture file within the block. A pipe is not waited for, and a device is not read.
 
     Raises:
         OSError: it cannot be read, or is not a regular file.
@@ -140,7 +141,17 @@ def read(path: str) -> bytes:
             raise OSError(NOT_REGULAR)
         if found.st_size > _LARGEST:
             raise Broken(f"it is larger than {_LARGEST >> 30} GiB")
-        return file.read(found.st_size) or b""
+        yield file
+
+
+def read(path: str) -> bytes:
+    """Return the bytes of a picture file.
+
+    Raises:
+        OSError, Broken: as ``opened``.
+    """
+    with opened(path) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
 
 
 @contextmanager

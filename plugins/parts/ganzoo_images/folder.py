@@ -151,10 +151,12 @@ class Folder(Pictures):
             warn(f"{root}: these files are left out: {', '.join(left_out)}.")
         as_they_are = isinstance(channels, int)
         with allowing(max_pixels):
-            chosen = with_pages(chosen, as_they_are) if pages == "all" else chosen
-            if range == "measured":  # over all splits, so that they have the same levels
-                every = with_pages(sources, as_they_are) if pages == "all" else sources
-                how = replace(how, range=measured(every, root, as_they_are))
+            used = sources if range == "measured" else chosen  # over all splits, so that they have the same levels
+            paged = with_pages(used, as_they_are) if pages == "all" else used
+            if range == "measured":
+                how = replace(how, range=measured(paged, root, as_they_are))
+        names = {source.name for source in chosen}
+        chosen = [source for source in paged if file_of(source.name) in names]
         decoded = decode_all(chosen, root, cache, how, part=top.rstrip("/"), stop=broken == "stop")
         found: Tensor | None
         if known:

@@ -1,6 +1,5 @@
 """Listing a folder: its picture files, in an order that depends only on their names."""
 
-import io
 import os
 import re
 from collections import Counter
@@ -13,7 +12,7 @@ from PIL import Image
 
 from ganzoo import UsageError
 from ganzoo.errors import nearest
-from ganzoo_images.decode import NOT_REGULAR, read, suffixes
+from ganzoo_images.decode import NOT_REGULAR, opened, suffixes
 from ganzoo_images.planes import TIFF, check_installed, pages as tiff_pages
 
 _SUBFILE = 254  # TIFF's tag NewSubfileType; bit 0: a smaller version of another page
@@ -73,8 +72,9 @@ def pages(path: str, as_they_are: bool = False) -> list[int]:
     """
     try:
         if as_they_are:
-            return tiff_pages(read(path))
-        with Image.open(io.BytesIO(read(path)), formats=["TIFF"]) as image:
+            with opened(path) as file:
+                return tiff_pages(file)
+        with opened(path) as file, Image.open(file, formats=["TIFF"]) as image:
             found = []
             for page in range(getattr(image, "n_frames", 1)):
                 image.seek(page)

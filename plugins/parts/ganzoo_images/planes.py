@@ -5,6 +5,7 @@ Pillow reads at most four channels. tifffile, the extra "tiff", reads TIFFs with
 
 import io
 from importlib.util import find_spec
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -32,12 +33,12 @@ def check_installed() -> None:
         )
 
 
-def pages(content: bytes) -> list[int]:
+def pages(file: BinaryIO) -> list[int]:
     """Return the pages of a TIFF that are no smaller versions of others."""
     import tifffile
 
-    with tifffile.TiffFile(io.BytesIO(content)) as file:
-        found = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in file.pages]
+    with tifffile.TiffFile(file, name="picture") as tiff:  # the file itself has only a number
+        found = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in tiff.pages]
         return [number for number, page in enumerate(found) if number == 0 or not page.is_reduced]
 
 

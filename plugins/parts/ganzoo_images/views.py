@@ -3,8 +3,9 @@
 They are for super-resolution and inpainting. The sources are made from the prepared pictures, on the training device.
 """
 
+import inspect
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,10 +16,22 @@ from ganzoo_images import options
 from ganzoo_images.decode import Treatment
 from ganzoo_images.folder import Folder
 
+View = TypeVar("View", bound=type[Folder])
+
 HOLE = 128 / 127.5 - 1
 """The value in a hole: middle gray, the level 128."""
 
 
+def _with_options_of_folder(view: View) -> View:
+    """Add the options of a folder to those of a view, which passes them on."""
+    own, shared = (inspect.signature(cls).parameters for cls in (view, Folder))
+    named = {name: option for name, option in own.items() if option.kind is option.KEYWORD_ONLY}
+    every = {"path": shared["path"], **named, **{name: o for name, o in shared.items() if name not in named}}
+    view.__signature__ = inspect.Signature(list(every.values()))  # type: ignore[attr-defined]
+    return view
+
+
+@_with_options_of_folder
 class LowResolution(Folder):
     """A folder of pictures ``image`` (C, size, size), each with a ``source`` (C, size / factor, size / factor): the
     same picture, shrunk by antialiased bicubic interpolation. Otherwise as ``folder``."""
@@ -30,33 +43,15 @@ class LowResolution(Folder):
     def __init__(
         self,
         *,
-        path: options.Path,
         factor: Annotated[int, Option("How many times smaller the source is; it divides the size", ge=2)] = 4,
         size: options.Size = 64,
-        channels: options.Channels = "auto",
-        background: options.Background = "white",
-        fit: options.Fit = "crop",
-        range: options.Range = None,  # noqa: A002
-        mirror: options.Mirror = False,
-        split: options.Splits = "train",
-        broken: options.Broken = "skip",
-        cache: options.CacheFolder = None,
+        range: options.Range = None,  # noqa: A002 - not measured: inputs of the user need it too
+        **folder: Any,
     ) -> None:
         sides = Treatment(size).sides
         if any(side % factor for side in sides):
             raise UsageError(f"data.factor = {factor} does not divide data.size = {size}.")
-        super().__init__(
-            path=path,
-            size=size,
-            channels=channels,
-            background=background,
-            fit=fit,
-            range=range,
-            mirror=mirror,
-            split=split,
-            broken=broken,
-            cache=cache,
-        )
+        super().__init__(size=size, range=range, **folder)
         channels_found, *_ = self.fields["image"].shape
         self._small = sides[0] // factor, sides[1] // factor
         self.fields = _with_source(self.fields, Field((channels_found, *self._small)))
@@ -68,6 +63,7 @@ class LowResolution(Folder):
         return {**batch, "source": small.clamp(-1, 1)}
 
 
+@_with_options_of_folder
 class Masked(Folder):
     """A folder of pictures ``image`` (C, size, size), each with a ``source`` of the same shape: the picture with a
     square hole in middle gray. Otherwise as ``folder``. In a picture of the user, transparent pixels are the hole."""
@@ -79,34 +75,16 @@ class Masked(Folder):
     def __init__(
         self,
         *,
-        path: options.Path,
         hole: Annotated[Literal["center", "random"], Option("Where the hole is")] = "center",
         share: Annotated[float, Option("Side of the hole, as a share of the picture's", gt=0, le=1)] = 0.5,
         vary: Annotated[
             bool, Option("Whether a random hole moves each time; if not, its place depends on the picture only")
         ] = True,
         size: options.Size = 64,
-        channels: options.Channels = "auto",
-        background: options.Background = "white",
-        fit: options.Fit = "crop",
-        range: options.Range = None,  # noqa: A002
-        mirror: options.Mirror = False,
-        split: options.Splits = "train",
-        broken: options.Broken = "skip",
-        cache: options.CacheFolder = None,
+        range: options.Range = None,  # noqa: A002 - not measured: inputs of the user need it too
+        **folder: Any,
     ) -> None:
-        super().__init__(
-            path=path,
-            size=size,
-            channels=channels,
-            background=background,
-            fit=fit,
-            range=range,
-            mirror=mirror,
-            split=split,
-            broken=broken,
-            cache=cache,
-        )
+        super().__init__(size=size, range=range, **folder)
         self._hole, self._vary, self._side = hole, vary, max(1, round(share * min(Treatment(size).sides)))
         self.fields = _with_source(self.fields, Field(self.fields["image"].shape))
         self.metrics = ("l1", *self.metrics)
