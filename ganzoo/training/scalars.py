@@ -20,6 +20,19 @@ class NonFinite(Exception):
         self.name, self.step = name, step
 
 
+def check_numbers(scalars: Mapping[str, Tensor]) -> None:
+    """Refuse what cannot be averaged.
+
+    Raises:
+        TypeError, ValueError: one of the scalars is not a tensor, or has several numbers.
+    """
+    for name, value in scalars.items():
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{name!r} must be a tensor with one number, not {value!r:.80}")
+        if value.dim():
+            raise ValueError(f"{name!r} must be one number, shape (), not a tensor of shape {tuple(value.shape)}")
+
+
 class ScalarBuffer:
     """Collects the scalars of each step, and averages them at the tick.
 
@@ -38,12 +51,8 @@ class ScalarBuffer:
         Raises:
             TypeError, ValueError: one of them is not a tensor, or has several numbers.
         """
-        for name, value in scalars.items():
-            if not isinstance(value, Tensor):
-                raise TypeError(f"{name!r} must be a tensor with one number, not {value!r:.80}")
-            if value.dim():
-                raise ValueError(f"{name!r} must be one number, shape (), not a tensor of shape {tuple(value.shape)}")
-            self._entries.append((step, prefix + name, value.detach()))
+        check_numbers(scalars)
+        self._entries += [(step, prefix + name, value.detach()) for name, value in scalars.items()]
 
     def check_names(self) -> None:
         """Refuse a scalar with the name of another entry of metrics.jsonl.

@@ -24,7 +24,7 @@ from ganzoo.training.identity import Change
 from ganzoo.training.players import build_players
 from ganzoo.training.scalars import NonFinite, ScalarBuffer
 from ganzoo.training.shares import prepare
-from ganzoo.training.turns import build_turns, detached, joined, joining, mean_terms, penalty_terms
+from ganzoo.training.turns import build_turns, checked, detached, joined, joining, mean_terms, penalty_terms
 
 
 class TrainingState:
@@ -137,9 +137,7 @@ class TrainingState:
     ) -> Iterator[Terms]:
         """Yield the terms of a turn for each micro-batch, together with those of penalties."""
         for real, shared in parts:
-            terms = turn.objective(self.model, real, shared)
-            if not isinstance(terms, Terms):
-                raise TypeError(f"an objective must return ganzoo.Terms, not {terms!r:.80}")
+            terms = checked(turn.objective(self.model, real, shared))
             yield joined(terms, penalties, self.model, real, shared) if penalties and terms.losses else terms
 
     def _real_batch(self, player: str, real: Batch, shared: Batch) -> Batch:

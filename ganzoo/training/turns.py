@@ -10,6 +10,7 @@ from ganzoo.errors import UsageError
 from ganzoo.loss import Loss, Penalty, Terms, Turn
 from ganzoo.model import Model
 from ganzoo.training import acceleration
+from ganzoo.training.scalars import check_numbers
 
 
 def build_turns(loss: Loss, penalties: Mapping[str, Penalty]) -> tuple[Turn, ...]:
@@ -69,6 +70,19 @@ def penalty_terms(penalties: Mapping[str, Penalty], model: Model, real: Batch, s
         if term is not None:
             losses[name] = term * (penalty.weight * penalty.every)
     return Terms(losses)
+
+
+def checked(terms: object) -> Terms:
+    """Return what an objective returned.
+
+    Raises:
+        TypeError, ValueError: it is not ``Terms``, or has a term that is not one number.
+    """
+    if not isinstance(terms, Terms):
+        raise TypeError(f"an objective must return ganzoo.Terms, not {terms!r:.80}")
+    check_numbers(terms.losses)
+    check_numbers(terms.metrics)
+    return terms
 
 
 def detached(terms: Terms) -> Terms:
