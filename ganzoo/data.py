@@ -182,7 +182,8 @@ class Dataset(ABC):
     def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
         """Return what a file holds that a user brings for a condition field, for ``ganzoo sample --input``: float32
         (C, H, W) in [-1, 1] for a picture. By default, Pillow reads it, and its center is resized to the field's
-        height and width. A method of the class, because the data may be gone.
+        height and width. A method of the class, because the data may be gone. What the user should know about a file is
+        a Python warning (``warnings.warn``), which is shown with the name of the file.
 
         Args:
             content: the bytes of the file.

@@ -4,6 +4,7 @@ import keyword
 import re
 import shlex
 import tomllib
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 
 from ganzoo.cli.paths import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
-from ganzoo.files import make_folder, write_atomically
+from ganzoo.files import make_folder, remove_folders, write_atomically
 from ganzoo.parts import KINDS
 from ganzoo.recipes import PARTS
 from ganzoo.zoo import BUILTIN_COMMANDS, OWN_DISTRIBUTION, Zoo
@@ -96,12 +97,30 @@ def _add_in_tree(name: str) -> None:
 
 
 def _write(files: dict[Path, str]) -> None:
-    for path, text in files.items():
-        try:
-            make_folder(path.parent)
+    """Write all files, or leave everything as it was.
+
+    Raises:
+        GanzooError: one of them cannot be written.
+    """
+    before = {path: path.read_bytes() for path in files if path.exists()}
+    made: list[Path] = []
+    path = Path()
+    try:
+        for path, text in files.items():
+            made = [*make_folder(path.parent), *made]
             write_atomically(path, text.encode())
-        except OSError as error:
-            raise GanzooError(f"Cannot write {path}: {error.strerror or error}.") from error
+    except BaseException as error:
+        for other in files:
+            with suppress(OSError):
+                if other not in before:
+                    other.unlink(missing_ok=True)
+                elif other.read_bytes() != before[other]:
+                    write_atomically(other, before[other])
+        remove_folders(made)
+        if not isinstance(error, OSError):
+            raise
+        raise GanzooError(f"Cannot write {path}: {error.strerror or error}. Nothing was left behind.") from error
+    for path in files:
         click.echo(f"  {path}")
 
 

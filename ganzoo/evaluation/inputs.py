@@ -1,5 +1,6 @@
 """What a user brings for the condition fields of a model: tensors, or files that the class of the dataset decodes."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
@@ -192,15 +193,23 @@ def _decoded(
     for path in paths:
         files = _files(path)
         broken: dict[str, str] = {}
+        remarks: dict[str, list[str]] = {}
         for file in files:
             try:
                 if not file.is_file():  # a pipe would be waited for
                     raise ValueError("it is not a regular file")
-                found[file] = dataset.decode_input(file.read_bytes(), field, options)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", UserWarning)
+                    found[file] = dataset.decode_input(file.read_bytes(), field, options)
+                for remark in dict.fromkeys(str(one.message).rstrip(".") for one in caught):
+                    remarks.setdefault(remark, []).append(str(file))
             except OSError as error:
                 broken[file.name] = error.strerror or str(error)
             except Exception as error:  # plugins decode
                 broken[file.name] = str(error) if isinstance(error, ValueError) else format_error(error)
+        for remark, names in remarks.items():
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            warn(f"{', '.join(names[:_NAMED])}{more}: {remark}.")
         named = "; ".join(f"{file} ({why})" for file, why in list(broken.items())[:_NAMED])
         if broken and len(broken) == len(files):
             raise UsageError(f"The input {name!r} cannot be read from {path}: {named}.")

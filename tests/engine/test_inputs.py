@@ -212,3 +212,22 @@ def test_a_dataset_decodes_pictures_by_default(workplace):
     for shape, given in (((2, 8, 8), content), ((5,), content), ((1, 8, 8), b"text")):
         with pytest.raises(ValueError, match=r"a picture has the shape|not a picture that can be read"):
             Dataset.decode_input(given, Field(shape), {})
+
+
+def test_a_picture_of_a_pair_side_by_side_is_remarked_on(workplace, ganzoo):
+    for i in range(3):
+        pair = Image.new("L", (32, 16), 60 * i)
+        pair.paste(200, (16, 0, 32, 16))
+        Path("pairs").mkdir(exist_ok=True)
+        pair.save(f"pairs/{i}.png")
+    settings = {**SETTINGS, "data.cache": "cache", "data.direction": "BtoA"}
+    package.train("pix2pix", data="pairs=pairs", steps=1, batch_size=2, device="cpu", settings=settings, out="run")
+    write("drawings/one.png", 90)
+    for name in ("wide", "wider"):
+        write(f"drawings/{name}.png", 90, (32, 16))
+    result = ganzoo("sample", "run", "--input", "source=drawings", "-o", "out")
+    assert result.code == 0, result.err
+    assert result.err.count("it is twice as wide as high") == 1
+    assert "drawings/wide.png, drawings/wider.png: it is twice" in result.err
+    assert "If it is a pair too, cut out its right half, which is the source, and give that." in result.err
+    assert ganzoo("sample", "run", "--input", "source=drawings/one.png", "-o", "one.png").err == ""

@@ -1,7 +1,9 @@
 """``ganzoo new``: the package it writes installs, trains and passes its own tests; so does a GAN in a checkout."""
 
+import errno
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tomllib
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ganzoo import files
 from ganzoo.cli.new import IN_TREE, PACKAGE, TEMPLATE
 
 ROOT = Path(__file__).parents[2]
@@ -206,3 +209,27 @@ def test_in_tree_leaves_existing_files_alone(ganzoo, checkout):
     assert f"{test} exists already. Give another name." in result.err
     assert test.read_text() == "mine"
     assert not Path("plugins").exists()
+
+
+def contents(folder: Path) -> dict[Path, bytes | None]:
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("room", range(5))
+@pytest.mark.parametrize("arguments", [["my-gan", "--out", "new/place"], ["--in-tree", "demo-gan"]])
+def test_a_full_disk_leaves_everything_as_it_was(ganzoo, checkout, monkeypatch, arguments, room):
+    before, real, written = contents(checkout), os.fsync, []
+
+    def fsync(descriptor):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # not the folders
+            written.append(descriptor)
+        if len(written) == room + 1:  # this one does not fit; what is removed after it makes room
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    result = ganzoo("new", *arguments)
+    assert result.code == 1
+    assert "No space left on device. Nothing was left behind." in result.err
+    assert len(written) > room
+    assert contents(checkout) == before

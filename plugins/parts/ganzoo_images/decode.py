@@ -190,7 +190,7 @@ def decode(content: bytes, how: Treatment, page: int = 0) -> np.ndarray:
                 height, width = how.sides
                 image.draft(None, (4 * width, 4 * height))  # a far larger JPEG is decoded at 1/2, 1/4 or 1/8
             image.load()
-            plain = _eight_bits(_upright(image), how)
+            plain = _eight_bits(upright(image), how)
             if how.channels in ("gray", "alpha"):
                 plain = plain.convert("L" if how.channels == "gray" else "RGBA")
             if how.half:
@@ -229,7 +229,7 @@ def _as_they_are(content: bytes, how: Treatment, page: int) -> np.ndarray:
     return np.stack([np.asarray(_fitted(plane, how) if how.size is not None else plane) for plane in gray])
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Return the picture turned as its EXIF orientation says. Damaged EXIF data is ignored."""
     try:
         return ImageOps.exif_transpose(image)
@@ -269,15 +269,6 @@ def _transparent(image: Image.Image) -> bool:
 def is_wide(width: int, height: int) -> bool:
     """Return whether a picture is twice as wide as high, give or take 5 percent: two pictures side by side."""
     return abs(width / height - 2) <= 0.1
-
-
-def is_wide_file(path: str) -> bool | None:
-    """Return whether the picture in a file is wide; None if it cannot be read. Pixels are not decoded."""
-    try:
-        with Image.open(io.BytesIO(read(path)), formats=formats()) as image:
-            return is_wide(*_upright(image).size)
-    except Exception:  # as in decode(), which says why
-        return None
 
 
 def _half(image: Image.Image, half: str) -> Image.Image:

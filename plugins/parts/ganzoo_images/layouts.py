@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from PIL import Image
 
 from ganzoo import UsageError
-from ganzoo_images.decode import is_wide_file
+from ganzoo_images.decode import Broken, formats, is_wide, opened, upright
 from ganzoo_images.folder import SPLITS
 from ganzoo_images.listing import Source, counts, find
 
@@ -98,3 +101,21 @@ def _side_by_side(sources: list[Source], others: list[str]) -> Layout | None:
         part = [source for source in sources if source.name.startswith(f"{top}/")]
         sides[_SPLIT[top.lower()]] = (part, part)
     return Layout("side by side", sides, True, True, others)
+
+
+def is_wide_file(path: str) -> bool | None:
+    """Return whether the picture in a file is wide; None if it cannot be read. Pixels are not decoded."""
+    try:
+        with opened(path) as file:
+            return is_wide_picture(file)
+    except (OSError, Broken):  # as in decode(), which says why
+        return None
+
+
+def is_wide_picture(file: BinaryIO) -> bool | None:
+    """Return the same for an open file."""
+    try:
+        with Image.open(file, formats=formats()) as image:
+            return is_wide(*upright(image).size)
+    except Exception:  # as in decode(), which says why
+        return None

@@ -1,8 +1,11 @@
 """A user's own pairs of pictures, or two sets of pictures without pairs, for image-to-image models."""
 
 import hashlib
+import io
 import json
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,7 +18,7 @@ from ganzoo_images import options
 from ganzoo_images.cache import Decoded
 from ganzoo_images.decode import Treatment
 from ganzoo_images.folder import Pictures, chosen_split, decode_all, memory
-from ganzoo_images.layouts import SHOWN, Layout, find_layout, key_of
+from ganzoo_images.layouts import SHOWN, Layout, find_layout, is_wide_picture, key_of
 from ganzoo_images.listing import Source
 from ganzoo_images.pictures import mirrored
 from ganzoo_images.progress import say
@@ -42,7 +45,6 @@ class Pairs(Dataset):
     opens_for = ("source",)
     eval_options: ClassVar[Mapping[str, Any]] = {"split": options.EVALUATION, "mirror": False}
     validation_options: ClassVar[Mapping[str, Any]] = {"split": options.VALIDATION}
-    decode_input = Pictures.decode_input
 
     def __init__(
         self,
@@ -86,8 +88,9 @@ class Pairs(Dataset):
         self._sides = {name: sides[side] for name, side in zip(("image", "source"), order, strict=True)}
         self._rows = {name: rows[side] for name, side in zip(("image", "source"), order, strict=True)}
         self.fields = {name: side.fields["image"] for name, side in self._sides.items()}
-        if not self._paired:
-            self.fields["source"] = Field(self.fields["source"].shape, meta={"paired": False})
+        meta = {"half": halves[order[1]]} if layout.wide else {}
+        meta |= {} if self._paired else {"paired": False}
+        self.fields["source"] = replace(self.fields["source"], meta=meta)
         measured, self.extractor = self._sides["image"].metrics, self._sides["image"].extractor
         self.metrics = ("l1", *measured) if self._paired else measured
         self._tensors: Batch | None = None
@@ -95,6 +98,18 @@ class Pairs(Dataset):
 
     def __len__(self) -> int:
         return len(self._rows["image"])
+
+    @classmethod
+    def decode_input(cls, content: bytes, field: Field, options: Mapping[str, Any]) -> Tensor:
+        """Return a picture treated as those of the dataset were. ``half`` of a field says where the sources were in
+        pictures of pairs side by side."""
+        if (half := field.meta.get("half")) and is_wide_picture(io.BytesIO(content)):
+            warnings.warn(
+                "it is twice as wide as high, like the pairs that the run was trained on, and is used as one picture. "
+                f"If it is a pair too, cut out its {half} half, which is the source, and give that",
+                stacklevel=2,
+            )
+        return Pictures.decode_input(content, field, options)
 
     def __getitem__(self, index: int) -> Batch:
         return {name: side[int(self._rows[name][index])]["image"] for name, side in self._sides.items()}
