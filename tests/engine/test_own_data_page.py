@@ -2,8 +2,10 @@
 
 import re
 import shlex
+import tarfile
 from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,6 +38,17 @@ def data(workplace, monkeypatch):
         for side in "AB":
             picture(f"pairs/{side}/{i}.png")
             picture(f"unpaired/train{side}/{side}{i}.png")
+    for i in range(2):
+        Path("shards").mkdir(exist_ok=True)
+        with tarfile.open(f"shards/train-{i:03d}.tar", "w") as tar:
+            for j in range(64 * i, 64 * i + 64):
+                Path("label").write_text(str(j % 2))
+                tar.add(f"photos/{'cat' if j % 2 else 'dog'}/{j % 64}.png", f"{j:04d}.png")
+                tar.add("label", f"{j:04d}.cls")
+    photos = datasets.load_dataset("imagefolder", data_dir="photos", split="train", cache_dir="cache/hf")
+    Path("parquet").mkdir()
+    photos.to_parquet("parquet/train.parquet")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", workplace / "cache/hf")
     picture("drawing.png")
     Path("flat/labels.csv").write_text("\n".join(rows))
     people = ["name,age,city,joined"]
@@ -54,7 +67,7 @@ def test_every_command_of_the_page_works(ganzoo, data):
         assert words[0] == "ganzoo", line
         if words[1] == "run":
             words += [*SHORT, *small.get(words[2], [])]
-        if words[1] == "evaluate" and words[2] in ("my-photos", "made", "./photos"):
+        if words[1] == "evaluate" and words[2] in ("my-photos", "my-shards", "made", "./photos"):
             words += ["--metrics", "kd-pyramid,authenticity-pyramid"]  # lite0 takes a minute
         result = ganzoo(*words[1:])
         assert result.code == 0, f"{line}\n{result.err}"
