@@ -32,6 +32,10 @@ class Kind:
     interface: str
 
 
+BUILTIN_COMMANDS: tuple[str, ...] = ("list", "show", "run", "resume", "sample", "evaluate", "reproduce", "export")
+BUILTIN_COMMANDS += ("bench", "new", "check")
+"""Names that commands of plugins cannot have."""
+
 KINDS = {
     "data": Kind("dataset", "datasets", "ganzoo.data:Dataset"),
     "model": Kind("model", "models", "ganzoo.model:Model"),

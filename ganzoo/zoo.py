@@ -17,12 +17,11 @@ from ganzoo import evidence, hookspecs, recipes
 from ganzoo.errors import GanzooError, UsageError, format_error, nearest, unknown
 from ganzoo.evidence import Evidence
 from ganzoo.guard import Guarded
-from ganzoo.parts import KINDS, PLURALS, Part, Plugin
+from ganzoo.parts import BUILTIN_COMMANDS, KINDS, PLURALS, Part, Plugin
 from ganzoo.recipes import Recipe
 
 GROUP = "ganzoo"
 OWN_DISTRIBUTION = "torch-ganzoo"
-BUILTIN_COMMANDS = ("list", "show", "run", "resume", "sample", "evaluate", "reproduce", "export", "new", "check")
 
 
 @dataclass(frozen=True)

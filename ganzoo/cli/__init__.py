@@ -15,7 +15,8 @@ import click
 
 from ganzoo import __version__, console, words
 from ganzoo.errors import GanzooError, Interrupted, format_error, nearest, shortage
-from ganzoo.zoo import BUILTIN_COMMANDS, Zoo
+from ganzoo.parts import BUILTIN_COMMANDS
+from ganzoo.zoo import Zoo
 
 
 class Commands(click.Group):

@@ -13,9 +13,9 @@ import click
 from ganzoo.cli.paths import check_new_folder
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.files import make_folder, remove_folders, write_atomically
-from ganzoo.parts import KINDS
+from ganzoo.parts import BUILTIN_COMMANDS, KINDS
 from ganzoo.recipes import PARTS
-from ganzoo.zoo import BUILTIN_COMMANDS, OWN_DISTRIBUTION, Zoo
+from ganzoo.zoo import OWN_DISTRIBUTION, Zoo
 
 TEMPLATE = Path(__file__).parent.parent / "template"
 PACKAGE = {

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch._functorch.config
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -44,6 +45,9 @@ def accelerate(model: Model, settings: TrainSettings, device: torch.device) -> N
         check_bf16(device)
     if compiled:
         check_compiler(device)
+        # Compiled backward passes may reuse the memory of their graphs, unless these are needed again, as turns and
+        # lazy penalties need them.
+        torch._functorch.config.donated_buffer = False
     for network in _networks(model):
         vars(network).pop("forward", None)  # of the run that this one is a copy of
         if not (mixed or compiled):

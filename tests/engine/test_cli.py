@@ -17,8 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import ganzoo as package
 from ganzoo import TrainOptions
+from ganzoo.parts import BUILTIN_COMMANDS
 from ganzoo.training.state import TrainingState
-from ganzoo.zoo import BUILTIN_COMMANDS
 from tests.conftest import TINY
 
 

@@ -25,7 +25,7 @@ LAYERS = (
     {"parts", "evidence", "hookspecs", "zoo", "__init__"},
     {"runs"},
     {"evaluation", "training", "export"},
-    {"run", "api", "comparison", "source", "pages", "reproduction", "testing"},
+    {"run", "api", "comparison", "source", "pages", "reproduction", "benchmark", "testing"},
     {"cli", "__main__"},
 )
 """The modules and packages in ganzoo, from the ground up: each imports from its own layer and from lower ones only."""

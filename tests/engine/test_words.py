@@ -7,10 +7,11 @@ import pytest
 from ganzoo import options
 from ganzoo.cli import cli
 from ganzoo.errors import nearest
+from ganzoo.parts import BUILTIN_COMMANDS
 from ganzoo.recipes import PARTS
 from ganzoo.training.settings import TrainSettings
 from ganzoo.words import NAMES
-from ganzoo.zoo import BUILTIN_COMMANDS, Zoo
+from ganzoo.zoo import Zoo
 
 TRAIN = [f"train.{option.name}" for option in options.options_of(TrainSettings)]
 
@@ -56,7 +57,7 @@ CASES = {
     "run fc-mnist --batchsize 3": "Did you mean '--batch-size'?",
     "run fc-mnist --label 3": "It is an option of ganzoo sample.",
     "run fc-mnist --width 3": "Settings are --set PATH=VALUE; 'ganzoo show RECIPE' lists them.",
-    "resume DIR --batch-size 3": "It is an option of ganzoo run.",
+    "resume DIR --batch-size 3": "It is an option of ganzoo run and ganzoo bench.",
     "evaluate DIR --metric fd": "Did you mean '--metrics'?",
     "list --nonsense": "No such option '--nonsense'.\n",
     "train fc-mnist": "Unknown command 'train'. Did you mean 'run'?",
