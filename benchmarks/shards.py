@@ -140,10 +140,10 @@ def memory(root: Path) -> None:
 
 
 def print_memory(path: str, workers: int) -> None:
-    """Print what this process and its children have allocated, after 20, 320 and 920 batches."""
+    """Print what this process and its children have allocated, after 320, 1,320 and 2,320 batches."""
     batches = of_shards(path, workers)
     shown = []
-    for count in (20, 300, 600):
+    for count in (320, 1000, 1000):
         for _ in islice(batches, count):
             pass
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
