@@ -43,8 +43,7 @@ def _forward(module: _BatchNorm, x: Tensor) -> Tensor:
     module._check_input_dim(x)
     others = [0, *range(2, x.dim())]
     n = x.numel() // x.shape[1] * distributed.world_size()
-    mean = x.mean(others)  # (C,)
-    variance = x.var(others, correction=0)
+    variance, mean = torch.var_mean(x, others, correction=0)  # (C,)
     mean, square, variance = distributed.average(torch.stack([mean, mean.square(), variance])).unbind()
     variance = variance + (square - mean.square()).clamp(min=0)  # within the shares, and between them
     if module.track_running_stats and module.running_mean is not None and module.running_var is not None:
