@@ -13,8 +13,6 @@ import sys
 import time
 from dataclasses import replace
 
-import torch._inductor.config
-
 from ganzoo import Zoo, randomness
 from ganzoo.api import adapt
 from ganzoo.training import auto
@@ -63,7 +61,6 @@ def row(zoo: Zoo, name: str) -> str:
 
 
 def main() -> None:
-    torch._inductor.config.fallback_random = True  # compiled networks draw the noise that eager ones draw
     zoo = Zoo()
     print("| recipe | ms per step | bf16 | compiled | seconds to compile | equal steps |")
     print("|---|---|---|---|---|---|")

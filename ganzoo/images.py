@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from ganzoo.files import write_atomically
 
@@ -64,11 +64,17 @@ def _scatter(points: Tensor, size: int = 256, limit: float = 1.2) -> Tensor:
 
 
 def grid(images: Tensor, columns: int = 8) -> Tensor:
-    """Return one picture (3, H, W) in [0, 1] of images (N, C, H, W) in [-1, 1], arranged in rows on black."""
-    from torchvision.utils import make_grid  # importing torchvision takes a second
-
-    picture: Tensor = make_grid(images.detach().float().cpu(), nrow=columns, normalize=True, value_range=(-1.0, 1.0))
-    return picture
+    """Return one picture (3, H, W) in [0, 1] of images (N, C, H, W) in [-1, 1], arranged in rows on black, with gaps of
+    two pixels. A single image has no border."""
+    tiles = images.detach().float().cpu().clamp(-1, 1).add(1).div(2).expand(-1, 3, -1, -1)
+    count = len(tiles)
+    if count == 1:
+        return tiles[0]
+    columns = min(columns, count)
+    rows = -(-count // columns)  # rounded up
+    framed = pad(tiles, (2, 0, 2, 0, 0, 0, 0, rows * columns - count))  # a gap above and to the left; black images
+    joined = framed.unflatten(0, (rows, columns)).permute(2, 0, 3, 1, 4)  # (3, rows, H, columns, W)
+    return pad(joined.flatten(3, 4).flatten(1, 2), (0, 2, 0, 2))
 
 
 def side_by_side(columns: Sequence[Tensor]) -> Tensor:

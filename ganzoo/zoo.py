@@ -172,8 +172,8 @@ class Zoo:
         for distribution in distributions():
             try:
                 points = [point for point in distribution.entry_points if point.group == GROUP]
+                metadata: Any = distribution.metadata or {} if points else {}  # parsed anew each time it is asked for
                 for point in points:  # the same distribution may be on sys.path twice; the first one counts
-                    metadata: Any = distribution.metadata or {}
                     plugin = Plugin(point.name, metadata.get("Name", "unknown"), metadata.get("Version", "unknown"))
                     key = (plugin.distribution != OWN_DISTRIBUTION, plugin.distribution, plugin.name)
                     found.setdefault(key, (plugin, point))

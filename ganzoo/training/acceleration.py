@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import torch
@@ -54,14 +55,17 @@ def accelerate(model: Model, settings: TrainSettings, device: torch.device) -> N
             continue
         forward = type(network).forward
         if compiled:
-            forward = torch.compile(forward, dynamic=False)
+            # Noise that is drawn inside a network is that of the eager network.
+            forward = torch.compile(forward, dynamic=False, options={"fallback_random": True})
         network.forward = partial(_forward, network, forward, device.type if mixed else "")
 
 
 def _networks(model: Model) -> list[nn.Module]:
     names = dict.fromkeys(name for owned in model.players.values() for name in owned)
     modules = dict(model.named_modules())
-    return [modules[name] for name in names if name in modules]
+    found = [modules[name] for name in names if name in modules]
+    lists = [list(network.children()) if type(network).forward is nn.Module.forward else [network] for network in found]
+    return list(dict.fromkeys(chain.from_iterable(lists)))  # a list of networks is never called itself
 
 
 def _forward(network: nn.Module, forward: Callable[..., Any], autocast: str, *inputs: Any, **named: Any) -> Any:

@@ -25,6 +25,7 @@ Trial = Callable[[TrainSettings], Iterator[None]]
 _ROUNDS = 5  # of a few steps each, by turns, after one to warm up
 _STEPS = 3
 _TRIAL = 60.0  # seconds that it takes to try the compiler, in most cases
+_GAIN = 0.97  # share of the time of a step in fp32 that one in bf16 may take to be chosen
 _LOSS = 0.03  # of the time of a run that trying may cost
 
 
@@ -65,7 +66,7 @@ def _faster(one: TrainSettings, other: TrainSettings, steps: Trial) -> TrainSett
     except Exception as error:  # of a device without bf16, or of a network that mixes types: fp32 always works
         _say(f"precision {one.precision}: {explained(error)[:200]}")
         return one
-    chosen = distributed.from_first(lambda: other if after < before else one)
+    chosen = distributed.from_first(lambda: other if after < _GAIN * before else one)
     _say(f"precision {chosen.precision}: {_in_words(one.precision, before)}, {_in_words(other.precision, after)}")
     return chosen
 

@@ -123,6 +123,18 @@ def test_compiled_networks_give_the_same_losses(workplace):
     assert torch.equal(run.sample(4), package.load("compiled").sample(4))
 
 
+def test_the_members_of_a_list_of_networks_are_accelerated():
+    class Pair(torch.nn.Module):
+        players = {"generator": ("both",)}
+
+        def __init__(self):
+            super().__init__()
+            self.both = torch.nn.ModuleList([torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)])
+
+    pair = Pair()
+    assert acceleration._networks(pair) == list(pair.both)
+
+
 def test_what_a_machine_cannot_do_is_said(ganzoo, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     monkeypatch.delenv("CXX", raising=False)

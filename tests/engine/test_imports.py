@@ -1,9 +1,12 @@
 """Imports run one way: down the layers of ganzoo, and from GANs to parts to ganzoo. Plugins import public names only.
+What is slow to import is imported when it is needed.
 
 Each rule is a function that returns what breaks it, so that the tests can also try it on examples that do.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -262,3 +265,36 @@ def test_imports_that_are_not_public_are_seen(tmp_path):
         "pack: ganzoo.images no_such_name",
         "pack: ganzoo import_module",
     ]
+
+
+# --- what is imported when -------------------------------------------------------------------------------------------
+
+SLOW = {"torch._dynamo", "torch._inductor", "sympy", "torchvision", "scipy", "pandas", "plotly", "torch_fidelity"}
+SMALL = ("--set", "data.split=test", "--set", "model.generator_width=16")
+
+
+def imported_by(*args: str) -> set[str]:
+    """Return which of the slow modules a command imports, in a process of its own."""
+    code = (
+        "import sys; from ganzoo.cli import invoke; assert invoke(sys.argv[1:]) == 0;"
+        f"print('imported:', *{SLOW!r} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rpartition("imported:")[2].split())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+def test_training_imports_neither_the_compiler_nor_torchvision(tmp_path, optimizer):
+    out = str(tmp_path / "run")
+    args = ("--set", f"optimizer.name={optimizer}", "--evaluate-every", "0", "--out", out)
+    assert imported_by("run", "fc-mnist", "--steps", "2", *SMALL, *args) == set()
+    assert imported_by("resume", out, "--steps", "3") == set()
+    assert imported_by("sample", out, "-n", "4", "-o", str(tmp_path / "grid.png")) == set()
+
+
+def test_slow_imports_are_seen(tmp_path):
+    resized = ("--set", "data.size=32", "--set", "data.fit=resize")  # by torchvision
+    assert "torchvision" in imported_by(
+        "run", "fc-mnist", "--steps", "1", *SMALL, *resized, "--out", str(tmp_path / "r")
+    )

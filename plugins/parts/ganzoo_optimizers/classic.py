@@ -1,8 +1,10 @@
 """Optimizers of torch.optim with described options, and with defaults that suit GANs. They compute what torch's do."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from inspect import unwrap
+from typing import Annotated, Any
 
+import torch
 from torch import nn, optim
 
 from ganzoo import Option
@@ -15,7 +17,20 @@ WeightDecay = Annotated[float, Option("Weight decay", ge=0)]
 Parameters = Iterable[nn.Parameter]
 
 
-class Adam(optim.Adam):
+class _Eager(optim.Optimizer):
+    """An optimizer that does not import torch's compiler, which takes most of a second. Torch's own methods do, only to
+    tell it to leave them alone. Under their decorators, they are the same."""
+
+    add_param_group = unwrap(optim.Optimizer.add_param_group)
+    state_dict = unwrap(optim.Optimizer.state_dict)
+    load_state_dict = unwrap(optim.Optimizer.load_state_dict)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.step = torch.no_grad()(unwrap(cls.step))  # type: ignore[method-assign]
+
+
+class Adam(_Eager, optim.Adam):
     """Adam. Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980."""
 
     def __init__(
@@ -30,7 +45,7 @@ class Adam(optim.Adam):
         super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
-class AdamW(optim.AdamW):
+class AdamW(_Eager, optim.AdamW):
     """AdamW. Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101."""
 
     def __init__(
@@ -45,7 +60,7 @@ class AdamW(optim.AdamW):
         super().__init__(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
 
 
-class RMSprop(optim.RMSprop):
+class RMSprop(_Eager, optim.RMSprop):
     """RMSprop. Tieleman and Hinton, lecture 6.5, 2012; the optimizer of the original Wasserstein GAN."""
 
     def __init__(
@@ -60,7 +75,7 @@ class RMSprop(optim.RMSprop):
         super().__init__(parameters, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay)
 
 
-class SGD(optim.SGD):
+class SGD(_Eager, optim.SGD):
     """Stochastic gradient descent."""
 
     def __init__(
