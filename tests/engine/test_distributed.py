@@ -107,6 +107,14 @@ def test_synchronized_batch_normalization_is_that_of_the_whole_batch(together, a
     assert losses(folder / "local")[0] != pytest.approx(first, rel=1e-3)
 
 
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> dict[str, torch.Tensor]:
+    """The weights of an undisturbed run of two processes, after 1,000 steps."""
+    out = tmp_path_factory.mktemp("full") / "run"
+    assert finished(torchrun(2, *ring(out, "--steps", 1000)))[0] == 0
+    return weights(out, 1000)
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_all_processes_have_the_same_state_and_noise_of_their_own(together, name):
     _, found = together(2)
@@ -125,8 +133,7 @@ def test_one_process_prints_and_writes(workplace):
     assert Path("run/evaluations.jsonl").read_text().count("modes") > 0
 
 
-def test_a_resume_is_bit_exact_also_after_a_stop_and_with_fewer_processes_it_goes_on(workplace):
-    assert finished(torchrun(2, *ring(Path("full"), "--steps", 1000)))[0] == 0
+def test_a_resume_is_bit_exact_also_after_a_stop_and_with_fewer_processes_it_goes_on(workplace, full):
     process = torchrun(2, *ring(Path("half"), "--steps", 1000))
     wait_for(Path("half/checkpoints/step-00000200"))
     process.send_signal(signal.SIGTERM)  # torchrun passes it on
@@ -140,7 +147,7 @@ def test_a_resume_is_bit_exact_also_after_a_stop_and_with_fewer_processes_it_goe
 
     code, out, err = finished(torchrun(2, "-m", "ganzoo", "resume", "half"))
     assert (code, out.count("Done: step 1000")) == (0, 1), err
-    full, half = weights(Path("full"), 1000), weights(Path("half"), 1000)
+    half = weights(Path("half"), 1000)
     assert all(torch.equal(half[name], value) for name, value in full.items())
 
     run = package.resume("fewer")
@@ -148,8 +155,7 @@ def test_a_resume_is_bit_exact_also_after_a_stop_and_with_fewer_processes_it_goe
     assert all(value.isfinite().all() for value in run.model.state_dict().values())
 
 
-def test_a_killed_worker_is_started_again_and_the_run_goes_on(workplace):
-    assert finished(torchrun(2, *ring(Path("full"), "--steps", 1000)))[0] == 0
+def test_a_killed_worker_is_started_again_and_the_run_goes_on(workplace, full):
     process = torchrun(2, "--max-restarts=1", *ring(Path("killed"), "--steps", 1000))
     wait_for(Path("killed/checkpoints/step-00000200"))
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -158,7 +164,7 @@ def test_a_killed_worker_is_started_again_and_the_run_goes_on(workplace):
     code, out, err = finished(process)
     assert (code, out.count("Done: step 1000, in killed")) == (0, 1), err
     assert "Another process has failed or was killed" in err
-    full, killed = weights(Path("full"), 1000), weights(Path("killed"), 1000)
+    killed = weights(Path("killed"), 1000)
     assert all(torch.equal(killed[name], value) for name, value in full.items())
 
 
