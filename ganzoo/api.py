@@ -19,7 +19,7 @@ from ganzoo.training import auto, initial, processes
 from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
 from ganzoo.training.fit import needed_fields
-from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words
+from ganzoo.training.identity import Change, accepted, changed_data, check_paths, facts_of, in_words, settings_of
 from ganzoo.training.opening import nearest_recipe, with_data
 from ganzoo.training.state import TrainingState
 from ganzoo.training.trainer import Trainer
@@ -231,7 +231,11 @@ def adapt(recipe: Recipe, **options: Unpack[TrainOptions]) -> Recipe:
 
 def _check_equal(state: TrainingState) -> None:
     """Refuse to train with several processes that were not given the same."""
-    distributed.check_equal("the recipe", state.experiment.recipe.train)
+    settings = settings_of(state.experiment.recipe)
+    settings["train"].pop("device", None)
+    for place in state.experiment.dataset.location_options:
+        settings["data"].pop(place, None)
+    distributed.check_equal("the recipe", settings)
     distributed.check_equal("the data", state.stream.facts)
 
 

@@ -9,7 +9,8 @@ A part whose buffers depend on the batch must keep them equal in all processes: 
 
 import os
 import platform
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -23,11 +24,11 @@ from torch.distributed.rendezvous import rendezvous
 
 from ganzoo.errors import GanzooError, UsageError, format_error
 
-_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 _BUCKET = 1 << 23  # numbers per message: 32 MiB of float32
 _PATIENCE = timedelta(seconds=5)  # for the message of the first process; after that, another one reports its own
+_LOST = re.compile(r"clos|reset|peer|time(d )?out|refused|broken pipe|abort", re.IGNORECASE)
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -35,6 +36,7 @@ class _Group:
     """What this process is in its group."""
 
     rank, size, joined, launcher = 0, 1, False, 0
+    joins = 0  # how often this process has joined one
 
 
 class ProcessLost(GanzooError):
@@ -75,7 +77,7 @@ def wanted() -> bool:
 def launch_id() -> str:
     """Return what identifies this launch over the restarts of its processes; empty without torchrun."""
     name = os.environ.get("TORCHELASTIC_RUN_ID", "")
-    return f"{platform.node()}/{os.getppid()}" if name == "none" else name  # without a name, the launcher's process
+    return f"{name}/{platform.node()}/{os.getppid()}" if name else ""  # names are used again
 
 
 def command() -> str:
@@ -125,7 +127,8 @@ def _joined() -> Iterator[Store]:
     store, number, size = next(iter(rendezvous("env://")))
     prefix = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # the launcher's store outlives its processes
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    own = PrefixStore(f"ganzoo/{prefix}", store)
+    own = PrefixStore(f"ganzoo/{prefix}/{_Group.joins}", store)
+    _Group.joins += 1
     dist.init_process_group(backend, store=PrefixStore("group", own), rank=number, world_size=size)
     _Group.rank, _Group.size, _Group.joined, _Group.launcher = number, size, True, os.getppid()
     try:
@@ -159,6 +162,8 @@ def _exchange() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError) as error:
+        if not _LOST.search(str(error)):  # such as a type that cannot be sent
+            raise
         raise ProcessLost(f"Another process has failed or was killed ({format_error(error)[:200]}).") from error
 
 
@@ -238,18 +243,6 @@ def gather_objects(value: _T) -> list[_T]:
     with _exchange():
         dist.all_gather_object(found, value)
     return found
-
-
-def share_out(function: Callable[[_S], _T], items: Iterable[_S]) -> list[_T]:
-    """Return the results of a function for all items, in their order. Each process computes some of them."""
-    own = [function(item) for number, item in enumerate(items) if number % world_size() == rank()]
-    return interleaved(gather_objects(own))
-
-
-def interleaved(parts: Sequence[Sequence[_T]]) -> list[_T]:
-    """Return the results of all processes, each of which has those of every nth item, in the order of the items."""
-    total = sum(map(len, parts))
-    return [parts[number % len(parts)][number // len(parts)] for number in range(total)]
 
 
 def from_first(function: Callable[[], _T]) -> _T:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from ganzoo import distributed, images, randomness
+from ganzoo import images, randomness
 from ganzoo.data import Batch, Dataset
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.model import Model
@@ -23,7 +23,6 @@ def generated(
     real: Iterator[tuple[Tensor, Batch]] | None = None,
     fixed: Mapping[str, int] | None = None,
     batch: int = BATCH,
-    shared: bool = False,
 ) -> Iterator[tuple[Tensor, Batch]]:
     """Yield ``n`` generated samples in batches: float32 on the CPU, each batch with what it was made from, and with the
     rest of the real examples if it was made from some.
@@ -36,9 +35,8 @@ def generated(
         real: what ``real`` yields for ``n`` examples; needed by a model with condition fields.
         fixed: latents that are the same for all samples, such as a label.
         batch: how many are generated at once; ``real`` yields as many.
-        shared: with several processes, yield every nth batch only, as ``gather`` expects it.
     """
-    for number, start in enumerate(range(0, n, batch)):
+    for start in range(0, n, batch):
         if real:
             target, others = next(real)
             inputs = dict(model.generator_inputs({**others, model.target: target}, rng))
@@ -46,8 +44,6 @@ def generated(
             others, inputs = {}, dict(model.sample_latent(min(batch, n - start), rng))
         for name, value in (fixed or {}).items():
             inputs[name] = torch.full_like(inputs[name], value)
-        if shared and number % distributed.world_size() != distributed.rank():
-            continue
         with torch.no_grad():
             sample = model.generate({name: value.to(device) for name, value in inputs.items()})
         yield sample.float().cpu(), {**others, **inputs}
@@ -84,10 +80,7 @@ def real(dataset: Dataset, n: int, seed: int, skip: int = 0) -> Iterator[tuple[T
 
 
 def gather(
-    batches: Iterator[tuple[Tensor, Batch]],
-    dataset: Dataset,
-    keep: Container[str] | None = None,
-    shared: bool = False,
+    batches: Iterator[tuple[Tensor, Batch]], dataset: Dataset, keep: Container[str] | None = None
 ) -> tuple[Tensor, Batch]:
     """Return all samples as metrics see them (images become uint8), and what belongs to them.
 
@@ -95,23 +88,18 @@ def gather(
         batches: what ``real`` or ``generated`` yields.
         dataset: the dataset that is imitated.
         keep: which of the other entries to return; None returns all.
-        shared: with several processes, each has every nth batch.
 
     Raises:
         GanzooError: a sample is not finite.
     """
-    found: list[tuple[Tensor, Batch]] = []
-    finite = True
+    samples: list[Tensor] = []
+    extras: dict[str, list[Tensor]] = {}
     for sample, others in batches:
-        finite = finite and (not sample.is_floating_point() or bool(sample.isfinite().all()))
+        if sample.is_floating_point() and not sample.isfinite().all():
+            raise GanzooError("Some samples have values that are not finite, so nothing can be measured.")
         seen = dataset.postprocess(sample)
-        seen = images.to_bytes(seen) if images.drawable(seen) else seen
-        found.append((seen, {name: value for name, value in others.items() if keep is None or name in keep}))
-    if shared:
-        every = distributed.gather_objects((found, finite))
-        found, finite = distributed.interleaved([part for part, _ in every]), all(ok for _, ok in every)
-    if not finite:
-        raise GanzooError("Some samples have values that are not finite, so nothing can be measured.")
-    return torch.cat([sample for sample, _ in found]), {
-        name: torch.cat([others[name] for _, others in found]) for name in found[0][1]
-    }
+        samples.append(images.to_bytes(seen) if images.drawable(seen) else seen)
+        for name, value in others.items():
+            if keep is None or name in keep:
+                extras.setdefault(name, []).append(value)
+    return torch.cat(samples), {name: torch.cat(values) for name, values in extras.items()}

@@ -136,10 +136,10 @@ class Evaluator:
             rng = randomness.generator(self.seed, "evaluation")
             # A model with condition fields gets those of the very samples it is compared with.
             real = draw.real(self._dataset, self.n, self.seed) if model.condition_fields else None
-            batches = draw.generated(model, self.n, rng, self._device, real=real, shared=True)
+            batches = draw.generated(model, self.n, rng, self._device, real=real)
             needed = {name for choice in self._choices for name in choice.metric.required_fields}
             keep = needed.union(model.condition_fields)  # keeping all latents would take much memory
-            values, extras = draw.gather(batches, self._dataset, keep, shared=True)
+            values, extras = draw.gather(batches, self._dataset, keep)
             return self._measure(self._side(values, extras, model), self._training)
 
     def measure_real(self) -> list[Result]:

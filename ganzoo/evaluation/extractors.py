@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganzoo import distributed, images
+from ganzoo import images
 from ganzoo.errors import GanzooError, UsageError, format_error
 from ganzoo.guard import Guarded
 from ganzoo.zoo import Zoo
@@ -86,14 +86,14 @@ class Extractor:
             return dict.fromkeys(self._layers, _raw(values))
         if values.dtype != torch.uint8:
             raise ValueError("it accepts images of one or three channels.")
-        parts = distributed.share_out(self._features, values.split(_BATCH))
-        return {kind: torch.cat([part[kind] for part in parts]) for kind in self._layers}
-
-    def _features(self, batch: Tensor) -> dict[str, Tensor]:
+        parts: dict[str, list[Tensor]] = {kind: [] for kind in self._layers}
         with torch.no_grad():
-            rgb = batch.expand(-1, 3, -1, -1).to(self._device)
-            found = self._network.convert_features_tuple_to_dict(self._network(rgb))
-        return {kind: found[layer].float().cpu() for kind, layer in self._layers.items()}
+            for batch in values.split(_BATCH):
+                rgb = batch.expand(-1, 3, -1, -1).to(self._device)
+                found = self._network.convert_features_tuple_to_dict(self._network(rgb))
+                for kind, layer in self._layers.items():
+                    parts[kind].append(found[layer].float().cpu())
+        return {kind: torch.cat(features) for kind, features in parts.items()}
 
 
 def _raw(values: Tensor) -> Tensor:

@@ -43,9 +43,10 @@ def _forward(module: _BatchNorm, x: Tensor) -> Tensor:
     module._check_input_dim(x)
     others = [0, *range(2, x.dim())]
     n = x.numel() // x.shape[1] * distributed.world_size()
-    variance, mean = torch.var_mean(x, others, correction=0)  # (C,)
-    mean, square, variance = distributed.average(torch.stack([mean, mean.square(), variance])).unbind()
-    variance = variance + (square - mean.square()).clamp(min=0)  # within the shares, and between them
+    single = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+    own_variance, own_mean = torch.var_mean(single, others, correction=0)  # (C,)
+    mean = distributed.average(own_mean)
+    variance = distributed.average(own_variance + (own_mean - mean).square())  # within the shares, and between them
     if module.track_running_stats and module.running_mean is not None and module.running_var is not None:
         with torch.no_grad():
             assert module.num_batches_tracked is not None
@@ -58,4 +59,4 @@ def _forward(module: _BatchNorm, x: Tensor) -> Tensor:
     if module.affine:
         scale, shift = scale * module.weight, shift * module.weight + module.bias
     shape = [1, -1, *[1] * (x.dim() - 2)]
-    return torch.addcmul(shift.view(shape), x, scale.view(shape))
+    return torch.addcmul(shift.view(shape), single, scale.view(shape)).to(x.dtype)

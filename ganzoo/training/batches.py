@@ -17,7 +17,7 @@ from ganzoo.data import Batch, Dataset
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.training import identity, processes
 from ganzoo.training.settings import TrainSettings
-from ganzoo.training.signals import sigint_ignored
+from ganzoo.training.signals import stopping_ignored
 
 
 class BatchStream:
@@ -117,7 +117,7 @@ class BatchStream:
             pin_memory=self.device.type == "cuda",
             generator=randomness.generator(self.seed, "workers"),
         )
-        with sigint_ignored():
+        with stopping_ignored():
             fetched = iter(loader)  # the workers start here
         for batch in _with_plain_errors(fetched):
             yield {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}

@@ -22,28 +22,30 @@ def prepare(
 ) -> list[tuple[Batch, Batch]]:
     """Cut this process's batch into micro-batches, and return each with what ``prepare_step`` of the loss returned for
     it."""
-    found, latents = [], rng.get_state() if count > 1 else None
+    found, drawn = [], list[Batch]()
     for number in range(count):
         part = {name: value.chunk(count)[number] for name, value in real.items()} if count > 1 else real
-        if latents is not None:
-            rng.set_state(latents)  # each micro-batch takes its share of the same latents
-        with _latents(model, number, count):
+        with _latents(model, number, count, drawn):
             found.append((part, loss.prepare_step(model, part, movers, rng)))
     return found
 
 
 @contextmanager
-def _latents(model: Model, number: int, count: int) -> Iterator[None]:
+def _latents(model: Model, number: int, count: int, drawn: list[Batch]) -> Iterator[None]:
     """Within the block, make ``sample_latent`` of a model return the part of the latents of the batch that belongs to
-    this process, and of that the part of micro-batch ``number`` of ``count``."""
+    this process, and of that the part of micro-batch ``number`` of ``count``. What the first one has ``drawn`` for the
+    whole batch is shared by the others."""
     size = distributed.world_size() * count
     if size == 1:
         yield
         return
-    whole, part = model.sample_latent, distributed.rank() * count + number
+    whole, part, calls = model.sample_latent, distributed.rank() * count + number, iter(range(1 << 62))
 
     def sample_latent(n: int, rng: torch.Generator) -> Batch:
-        return {name: value[part * n : (part + 1) * n] for name, value in whole(n * size, rng).items()}
+        call = next(calls)
+        if call == len(drawn):
+            drawn.append(whole(n * size, rng))
+        return {name: value[part * n : (part + 1) * n] for name, value in drawn[call].items()}
 
     vars(model)["sample_latent"] = sample_latent
     try:

@@ -46,10 +46,10 @@ def stop_signal(caught: list[int]) -> int:
     return distributed.largest(number)
 
 
-def sigint_ignored() -> AbstractContextManager[None]:
-    """Make processes that start within the block ignore Ctrl-C: the main process needs them until it has finished its
-    step and saved."""
-    return _handled_by(signal.SIG_IGN, [signal.SIGINT])
+def stopping_ignored() -> AbstractContextManager[None]:
+    """Make processes that start within the block ignore the signals that stop a run, which launchers and terminals send
+    to all: the main process needs them until it has finished its step and saved."""
+    return _handled_by(signal.SIG_IGN, _STOPPING)
 
 
 @contextmanager

@@ -221,8 +221,10 @@ class Trainer:
         evaluator = experiment.evaluator
         assert evaluator
         try:
-            with eval_mode(state):
-                results = evaluator.measure(state.model)
+            with eval_mode(state):  # by one process, so that all know the same numbers
+                results = distributed.from_first(partial(evaluator.measure, state.model))
+        except distributed.ProcessLost:
+            raise
         except GanzooError as error:
             warn(f"step {state.step} could not be measured: {error}")
             return False
