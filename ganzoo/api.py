@@ -16,6 +16,7 @@ from ganzoo.runs import together
 from ganzoo.runs.directory import RECIPE, RunDirectory
 from ganzoo.runs.recovery import newest_checkpoint
 from ganzoo.training import auto, initial, processes
+from ganzoo.training.acceleration import restore
 from ganzoo.training.dry_run import dry_run
 from ganzoo.training.experiment import Experiment, build
 from ganzoo.training.fit import needed_fields
@@ -129,10 +130,13 @@ def _train(
         return resume(again, zoo=zoo)
     experiment = build(zoo, chosen, dataset)
     origin = initial.initialize(experiment.model, source) if source else None
-    state = auto.decide(TrainingState(experiment))
-    state.origin = origin
+    state = TrainingState(experiment)
     _check_equal(state)
     dry_run(state)
+    if (decided := auto.decide(state)) is not state:
+        state = decided
+        dry_run(state)
+    state.origin = origin
     if origin:
         print(initial.in_words(origin), file=sys.stderr, flush=True)
     with together.created(path, state.experiment.recipe) as directory:
@@ -276,6 +280,7 @@ def _tell(changes: Iterable[Change]) -> None:
 
 def _finished(directory: RunDirectory, state: TrainingState, zoo: Zoo) -> Run:
     """Return the run that was just trained, without reading it again."""
+    restore(state.model)
     if state.ema:
         state.model.load_state_dict(state.ema.tensors, strict=False)
     experiment = state.experiment

@@ -27,6 +27,18 @@ RECIPES = {  # name -> recipe, steps, batch size, settings
 }
 
 
+SHIFT, SPREAD = 30, 0.01  # where a difference of squares would lose all digits of float32
+
+
+def offset(synced: bool) -> float:
+    """Return the largest error of a normalized float32 batch whose mean is far greater than its spread."""
+    whole = torch.randn(12, 3, 5, generator=torch.Generator().manual_seed(2)) * SPREAD + SHIFT
+    net, exact = nn.BatchNorm1d(3), nn.BatchNorm1d(3).double()
+    if synced:
+        batch_norm.synchronize(net)
+    return (distributed.gather(net(distributed.share(whole))) - exact(whole.double())).abs().max().item()
+
+
 def normalized(whole: torch.Tensor, synced: bool) -> dict[str, list[float]]:
     """Return outputs, gradients and second derivatives of a batch normalization of a batch (12, 3, 5)."""
     torch.manual_seed(0)
@@ -68,6 +80,7 @@ def main(folder: Path, names: list[str]) -> None:
     Trainer.run = lambda self: (run(self), ended.append(self))[0]
     whole = torch.randn(12, 3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 3 + 7
     found = {"together": normalized(whole, True), "alone": normalized(whole, False), "states": {}, "noise": {}}
+    found["offset"] = offset(True)
     for name in names:
         recipe, steps, batch_size, settings = RECIPES[name]
         settings = {**QUICK, **settings}

@@ -60,6 +60,12 @@ def accelerate(model: Model, settings: TrainSettings, device: torch.device) -> N
         network.forward = partial(_forward, network, forward, device.type if mixed else "")
 
 
+def restore(model: Model) -> None:
+    """Make the networks of a model compute as they are again; also its batch normalizations."""
+    for module in model.modules():
+        vars(module).pop("forward", None)
+
+
 def _networks(model: Model) -> list[nn.Module]:
     names = dict.fromkeys(name for owned in model.players.values() for name in owned)
     modules = dict(model.named_modules())

@@ -64,6 +64,8 @@ def _faster(one: TrainSettings, other: TrainSettings, steps: Trial) -> TrainSett
     try:
         before, after = _times(steps(one), steps(other))
     except Exception as error:  # of a device without bf16, or of a network that mixes types: fp32 always works
+        if distributed.world_size() > 1:  # the others cannot know of it
+            raise
         _say(f"precision {one.precision}: {explained(error)[:200]}")
         return one
     chosen = distributed.from_first(lambda: other if after < _GAIN * before else one)
@@ -85,6 +87,8 @@ def _compiled(eager: TrainSettings, total_steps: int, steps: Trial) -> TrainSett
         cost = time.perf_counter() - began
         before, after = _times(steps(eager), trial)
     except Exception as error:  # of the compiler, or no compiler: eager always works
+        if distributed.world_size() > 1:
+            raise
         _say(f"compile off: {explained(error)[:200]}")
         return eager
     pays = distributed.from_first(lambda: cost + after * total_steps < before * total_steps)

@@ -17,7 +17,7 @@ from ganzoo.data import Batch, Dataset
 from ganzoo.errors import GanzooError, UsageError
 from ganzoo.training import identity, processes
 from ganzoo.training.settings import TrainSettings
-from ganzoo.training.signals import stopping_ignored
+from ganzoo.training.signals import ignore_stopping, stopping_ignored
 
 
 class BatchStream:
@@ -116,6 +116,7 @@ class BatchStream:
             multiprocessing_context="spawn" if self.num_workers else None,
             pin_memory=self.device.type == "cuda",
             generator=randomness.generator(self.seed, "workers"),
+            worker_init_fn=ignore_stopping,
         )
         with stopping_ignored():
             fetched = iter(loader)  # the workers start here

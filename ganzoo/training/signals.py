@@ -52,6 +52,12 @@ def stopping_ignored() -> AbstractContextManager[None]:
     return _handled_by(signal.SIG_IGN, _STOPPING)
 
 
+def ignore_stopping(worker: int) -> None:
+    """Make a loader process ignore these signals; torch gives it a handler of SIGTERM that ends it."""
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def _handled_by(handler: Any, signals: Iterable[int]) -> Iterator[None]:
     """Handle signals in this way within the block. Outside the main thread, which alone can, nothing changes."""

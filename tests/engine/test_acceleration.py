@@ -1,6 +1,7 @@
 """Mixed precision and compilation: train.precision and train.compile."""
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -121,6 +122,7 @@ def test_compiled_networks_give_the_same_losses(workplace):
     for one, other in zip(eager, compiled, strict=True):
         assert other == pytest.approx(one, abs=1e-4)
     assert torch.equal(run.sample(4), package.load("compiled").sample(4))
+    assert pickle.loads(pickle.dumps(run.model)).latent_dim == run.model.latent_dim
 
 
 def test_the_members_of_a_list_of_networks_are_accelerated():

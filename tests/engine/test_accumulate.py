@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 import ganzoo as package
+from ganzoo.api import adapt
+from ganzoo.training.experiment import build
+from ganzoo.training.scalars import ScalarBuffer
+from ganzoo.training.state import TrainingState
 
 SMALL = {"data.split": "test", "train.log_every": 1, "train.sample_count": 2}
 
@@ -34,6 +38,18 @@ def test_lazy_penalties_scores_and_turns_without_losses_take_part(workplace):
     lines = [json.loads(line) for line in (run.directory / "metrics.jsonl").read_text().splitlines()]
     assert ["loss/r1" in line for line in lines] == [False, True, False, True]
     assert "augmentation/ada" in lines[0]
+
+
+def test_noise_that_is_no_latent_is_not_repeated():
+    """A pool of images draws its places for each micro-batch anew."""
+    zoo = package.Zoo()
+    recipe = adapt(zoo.find("cyclegan-mnist"), batch_size=4, accumulate=2, device="cpu", evaluate_every=0)
+    state = TrainingState(build(zoo, recipe))
+    for step, real in zip(range(1, 11), state.stream.batches(0), strict=False):
+        state.train_step(step, real, ScalarBuffer())
+        if step == 1:
+            assert state.loss.pool.taken.sum() > 2  # two new places for each of the two, unless they meet
+    assert state.loss.pool.taken.sum() > 20  # 10 steps with the same two places for both halves fill no more
 
 
 def test_a_resume_is_exact(workplace):

@@ -102,6 +102,7 @@ def test_synchronized_batch_normalization_is_that_of_the_whole_batch(together, a
     for each in found:
         for what, numbers in each["alone"].items():
             assert each["together"][what] == pytest.approx(numbers, rel=1e-9, abs=1e-12), what
+        assert each["offset"] < 0.01  # rounding the input alone gives 0.0002
     (first, _), (same, _) = losses(alone / "synced"), losses(folder / "synced")
     assert same == pytest.approx(first, rel=1e-4)
     assert losses(folder / "local")[0] != pytest.approx(first, rel=1e-3)
@@ -186,18 +187,46 @@ import os
 import ganzoo
 settings = {"train.sample_count": 2}
 first = os.environ["RANK"] == "0"
-options = {"seed": int(first)} if "%s" == "seed" else {"data": "ring8" if first else "grid25"}
-ganzoo.train("fc-ring8", steps=2, batch_size=4, device="cpu", out="run", **options)
+more = {"optimizer.lr": 1e-4 if first else 1e-3} if "%s" == "rate" else {"data.examples": 100 if first else 200}
+ganzoo.train("fc-ring8", steps=2, batch_size=4, device="cpu", out="run", settings={**settings, **more})
 """
 
 
-@pytest.mark.parametrize("what", ["seed", "data"])
+@pytest.mark.parametrize("what", ["rate", "data"])
 def test_processes_that_disagree_are_refused(workplace, what):
     Path("script.py").write_text(DISAGREEMENT % what)
     code, _, err = finished(torchrun(2, "script.py"))
     assert code != 0
     assert err.count("The processes disagree on the ") == 1
     assert not Path("run").exists()
+
+
+TWICE = """
+import ganzoo
+for seed in (0, 1):
+    settings = {"train.sample_count": 2, "train.evaluate_every": 2, "train.evaluate_samples": 100}
+    ganzoo.train("fc-ring8", steps=2, batch_size=4, device="cpu", seed=seed, out=f"run-{seed}", settings=settings)
+"""
+
+
+def test_a_script_may_train_twice(workplace):
+    Path("script.py").write_text(TWICE)
+    code, _, err = finished(torchrun(2, "script.py"))
+    assert code == 0, err
+    assert [json.loads(Path(f"run-{seed}/run.json").read_text())["state"] for seed in (0, 1)] == ["finished"] * 2
+
+
+def test_a_stop_saves_also_with_loader_processes(workplace):
+    """torchrun sends the signal to these too."""
+    loaders = ["--set", "train.cache_on_device=never", "--set", "train.num_workers=1"]
+    process = torchrun(2, *ring(Path("run"), "--steps", 1000000, *loaders))
+    wait_for(Path("run/checkpoints/step-00000100"))
+    process.send_signal(signal.SIGTERM)
+    code, _, err = finished(process)
+    assert code != 0
+    assert "Interrupted by SIGTERM at step " in err, err
+    status = json.loads(Path("run/run.json").read_text())
+    assert (status["state"], status["saved"]) == ("interrupted", status["step"])
 
 
 def test_mistakes_are_reported_once(workplace):
