@@ -52,7 +52,7 @@ def main() -> None:
     zoo = Zoo()
     experiment = build(zoo, zoo.recipe("fc-mnist"))
     model = experiment.model.eval()
-    evaluator = Evaluator(zoo, experiment.data, model, n=arguments.samples, seed=0, device=torch.device("cpu"))
+    evaluator = Evaluator(zoo, experiment.dataset, model, n=arguments.samples, seed=0, device=torch.device("cpu"))
     values: dict[str, list[float]] = {}
     for seed, weights in generators.items():
         model.generator.load_state_dict(weights)

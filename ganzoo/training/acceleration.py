@@ -49,10 +49,8 @@ def accelerate(model: Model, settings: TrainSettings, device: torch.device) -> N
         # Compiled backward passes may reuse the memory of their graphs, unless these are needed again, as turns and
         # lazy penalties need them.
         torch._functorch.config.donated_buffer = False
-    for network in _networks(model):
-        vars(network).pop("forward", None)  # of the run that this one is a copy of
-        if not (mixed or compiled):
-            continue
+    restore(model)  # it may be a copy of another run's
+    for network in _networks(model) if mixed or compiled else ():
         forward = type(network).forward
         if compiled:
             # Noise that is drawn inside a network is that of the eager network.
@@ -63,7 +61,8 @@ def accelerate(model: Model, settings: TrainSettings, device: torch.device) -> N
 def restore(model: Model) -> None:
     """Make the networks of a model compute as they are again; also its batch normalizations."""
     for module in model.modules():
-        vars(module).pop("forward", None)
+        if isinstance(vars(module).get("forward"), partial):  # this module's, or that of batch_norm.py
+            del module.forward
 
 
 def _networks(model: Model) -> list[nn.Module]:
